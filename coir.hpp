@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// coir: asyncio's programming model for C++, on every core. This header brings tasks, futures, synchronisation and the
+// thread pool; <coir/net.hpp> brings the network.
+
+#include <coir/core/base/clock.hpp>
+#include <coir/core/base/errors.hpp>
+#include <coir/core/sched/runtime.hpp>
+#include <coir/core/task/future.hpp>
+#include <coir/core/task/gather.hpp>
+#include <coir/core/task/sleep.hpp>
+#include <coir/core/task/task.hpp>
+#include <coir/core/task/task_group.hpp>
+#include <coir/core/task/task_ref.hpp>
+#include <coir/core/task/timeout.hpp>
+#include <coir/executors/executor.hpp>
+#include <coir/executors/run_in_executor.hpp>
+#include <coir/executors/thread_pool.hpp>
+#include <coir/sync/channel.hpp>
+#include <coir/sync/condition_variable.hpp>
+#include <coir/sync/event.hpp>
+#include <coir/sync/mutex.hpp>
+#include <coir/sync/semaphore.hpp>

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   timeout_error        a deadline passed                      (wait_for, with_timeout)
+//   no_running_runtime   called outside of a runtime            (spawn, runtime::current)
+//   broken_promise       a promise died without a value
+//   invalid_state        wrong order of calls on an object      (second get(), second set_value())
+//   exception_group      several children of a group failed
+//   channel_closed       push on a closed channel
+//   executor_shut_down   submit after shutdown
+//   broken_executor      an executor that lost the ability to run jobs
+//   incomplete_read      a stream ended before the bytes asked for
+//   cancelled            thrown out of a suspension point of a cancelled task; no std::exception, so that
+//                        `catch (std::exception const&)` does not swallow it
+
+#include <cstddef>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace coir {
+
+/// Thrown out of the suspension point at which a cancellation request is delivered.
+class cancelled {
+public:
+    cancelled() = default;
+    explicit cancelled(std::string reason) : reason_(std::move(reason)) {}
+
+    /// What was given to cancel(); empty when nothing was.
+    std::string const& reason() const noexcept { return reason_; }
+
+private:
+    std::string reason_;
+};
+
+/// A deadline passed before the operation had ended.
+class timeout_error : public std::runtime_error {
+public:
+    timeout_error() : std::runtime_error("timed out") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// A call that needs a runtime was made outside of one.
+class no_running_runtime : public std::logic_error {
+public:
+    no_running_runtime() : std::logic_error("no running runtime: call this from inside coir::run or runtime::block_on") {}
+    using std::logic_error::logic_error;
+};
+
+/// The promise was destroyed before it held a value or an exception.
+class broken_promise : public std::logic_error {
+public:
+    broken_promise() : std::logic_error("broken promise: destroyed without a value or an exception") {}
+    using std::logic_error::logic_error;
+};
+
+/// An object was used in a state that does not allow it.
+class invalid_state : public std::logic_error {
+public:
+    using std::logic_error::logic_error;
+};
+
+/// Several tasks of one group failed; one failure alone is rethrown as itself.
+class exception_group : public std::runtime_error {
+public:
+    explicit exception_group(std::vector<std::exception_ptr> exceptions)
+        : std::runtime_error(std::to_string(exceptions.size()) + " tasks of a group failed"),
+          exceptions_(std::move(exceptions)) {}
+
+    /// The failures, in the order in which they happened.
+    std::vector<std::exception_ptr> const& exceptions() const noexcept { return exceptions_; }
+
+private:
+    std::vector<std::exception_ptr> exceptions_;
+};
+
+/// A push on a closed channel.
+class channel_closed : public std::runtime_error {
+public:
+    channel_closed() : std::runtime_error("channel closed") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// A job was submitted to an executor that is shutting down or has shut down.
+class executor_shut_down : public std::runtime_error {
+public:
+    executor_shut_down() : std::runtime_error("executor has been shut down") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// An executor can no longer run jobs (for example because its initializer threw).
+class broken_executor : public std::runtime_error {
+public:
+    broken_executor() : std::runtime_error("executor is broken") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// A stream ended before all the bytes asked for had arrived.
+class incomplete_read : public std::runtime_error {
+public:
+    incomplete_read(std::string partial, std::size_t expected)
+        : std::runtime_error("stream ended after " + std::to_string(partial.size()) + " of " +
+                             std::to_string(expected) + " bytes"),
+          partial_(std::move(partial)), expected_(expected) {}
+
+    /// What did arrive.
+    std::string const& partial() const noexcept { return partial_; }
+    /// How many bytes were asked for (0 when a separator was).
+    std::size_t expected() const noexcept { return expected_; }
+
+private:
+    std::string partial_;
+    std::size_t expected_;
+};
+
+}  // namespace coir

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/base/tls.hpp>
+
+#include <coir/core/base/config.hpp>
+
+namespace coir::detail {
+namespace {
+
+struct owned_pointer {
+    void* object = nullptr;
+    void (*destroy)(void*) = nullptr;
+
+    ~owned_pointer() {
+        if (object != nullptr) {
+            destroy(object);
+        }
+    }
+};
+
+// constinit: no guard variable, no lazy initialisation on the way of every scheduler call.
+constinit thread_local worker* current_worker = nullptr;
+constinit thread_local owned_pointer own_waiter{};
+
+}  // namespace
+
+// The asm keeps even link-time optimisation from learning where the value comes from.
+COIR_NOIPA worker* this_worker() noexcept {
+    worker* result = current_worker;
+    asm volatile("" : "+r"(result)::"memory");
+    return result;
+}
+
+COIR_NOIPA void set_this_worker(worker* value) noexcept {
+    current_worker = value;
+    asm volatile("" ::: "memory");
+}
+
+COIR_NOIPA void* this_thread_object(void* (*make)(), void (*destroy)(void*)) {
+    owned_pointer& slot = own_waiter;
+    if (slot.object == nullptr) {
+        slot.object = make();
+        slot.destroy = destroy;
+    }
+    void* result = slot.object;
+    asm volatile("" : "+r"(result)::"memory");
+    return result;
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/fiber/overflow.hpp"
+
+#include "core/fiber/memory.hpp"
+#include "core/fiber/slab.hpp"
+
+#include <coir/core/base/assert.hpp>
+#include <coir/core/base/errno_of.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <mutex>
+#include <string_view>
+#include <system_error>
+
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+// Roles
+//   installer  the thread that calls install_overflow_handler() first: writes previous_actions, then tells the kernel
+//   handler    any thread, at any instruction: reads what the installer wrote, walks the slabs, takes no lock
+//
+// Invariants
+//   1. previous_actions is complete before the kernel can call the handler, and only `spent` changes afterwards.
+//   2. The handler changes nothing that the interrupted code can see, errno included, unless it ends the process.
+
+namespace coir::detail {
+namespace {
+
+// Room for the handlers that we chain to: those of crash reporters walk the stack and look up symbols. Only touched
+// pages cost memory. Guessed; AddressSanitizer takes half of it for its own.
+constexpr std::size_t k_signal_stack_size = std::size_t{64} * 1024;
+constexpr std::size_t k_longest_name = 256;
+
+std::atomic<task_name_hook> name_hook{nullptr};
+
+// What stood before us.
+struct previous_action {
+    int signal;
+    struct sigaction action;
+    std::atomic<bool> spent;  // it was to run once (SA_RESETHAND), and has
+};
+constinit std::array<previous_action, 2> previous_actions{{{SIGSEGV, {}, {}}, {SIGBUS, {}, {}}}};
+
+previous_action& previous_of(int signal) noexcept {
+    return previous_actions[0].signal == signal ? previous_actions[0] : previous_actions[1];
+}
+
+// --- Was it an overflow? ---------------------------------------------------------------------------------------------
+
+std::uintptr_t stack_pointer(void const* context) noexcept {
+    auto const& machine = static_cast<::ucontext_t const*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+    return static_cast<std::uintptr_t>(machine.gregs[REG_RSP]);
+#elif defined(__aarch64__)
+    return static_cast<std::uintptr_t>(machine.sp);
+#else
+#error "name the stack pointer of this machine"
+#endif
+}
+
+bool is_fault(::siginfo_t const& info) noexcept {
+    return info.si_code > 0;  // not sent by kill, raise or sigqueue: the instruction would fault again
+}
+
+// The slab in whose guards the fault lies, if it was the stack above that very guard that grew into it. A stray pointer
+// from elsewhere, or a write past the top of the stack below, is another bug and must not be called an overflow.
+slab const* overflowed(::siginfo_t const& info, void const* context) noexcept {
+    slab const* const home = is_fault(info) ? slab::find(info.si_addr) : nullptr;
+    if (home == nullptr) {
+        return nullptr;
+    }
+    auto const& geometry = home->geometry();
+    auto const low = reinterpret_cast<std::uintptr_t>(home->base());
+    auto const fault = reinterpret_cast<std::uintptr_t>(info.si_addr) - low;
+    auto const sp = stack_pointer(context) - low;
+    bool const in_guard = fault % geometry.stride < geometry.guard;
+    return in_guard && sp / geometry.stride == fault / geometry.stride ? home : nullptr;
+}
+
+// --- Saying so -------------------------------------------------------------------------------------------------------
+
+class line {
+public:
+    void append(std::string_view text) noexcept {
+        auto const count = std::min(text.size(), text_.size() - size_);
+        std::memcpy(text_.data() + size_, text.data(), count);
+        size_ += count;
+    }
+
+    void append(std::size_t number) noexcept {
+        std::array<char, 20> digits;
+        auto const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+        append({digits.data(), static_cast<std::size_t>(end - digits.data())});
+    }
+
+    void write_to(int descriptor) const noexcept {
+        // Nothing is left to do if nobody can be told; the signal still tells what happened.
+        [[maybe_unused]] auto const written = ::write(descriptor, text_.data(), size_);
+    }
+
+private:
+    std::array<char, k_longest_name + 128> text_;
+    std::size_t size_ = 0;
+};
+
+void report(slab const& home) noexcept {
+    std::array<char, k_longest_name> name;
+    auto const hook = name_hook.load(std::memory_order_acquire);  // partner: set_task_name_hook
+    auto const length = hook == nullptr ? 0 : std::min(hook(name.data(), name.size()), name.size());
+    // A name is the user's: it must not be able to end the line or to drive the terminal.
+    std::replace_if(
+        name.begin(), name.begin() + length, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
+
+    line text;
+    if (length > 0) {
+        text.append("coir: task '");
+        text.append({name.data(), length});
+        text.append("' overflowed its ");
+    } else {
+        text.append("coir: a task overflowed its ");
+    }
+    text.append(home.geometry().nominal / 1024);
+    text.append(" KiB stack\n");
+    text.write_to(STDERR_FILENO);
+}
+
+// --- Ending, or passing on -------------------------------------------------------------------------------------------
+
+// From here on the kernel does what it does without a handler. A fault then happens again when the handler returns:
+// with the registers and the address of the real thing, so that the core dump shows it.
+void take_default_action(int signal) noexcept {
+    struct sigaction action {};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(signal, &action, nullptr);
+}
+
+void pass_on(int signal, ::siginfo_t* info, void* context) noexcept {
+    previous_action& previous = previous_of(signal);
+    struct sigaction const& action = previous.action;
+    bool const wants_info = (action.sa_flags & SA_SIGINFO) != 0;
+    bool const spent = (action.sa_flags & static_cast<int>(SA_RESETHAND)) != 0 && previous.spent.exchange(true);
+    bool const ignores = !wants_info && action.sa_handler == SIG_IGN;
+    bool const by_default = !wants_info && action.sa_handler == SIG_DFL;
+    if (ignores && !is_fault(*info)) {
+        return;
+    }
+    if (spent || ignores ||
+        by_default) {  // a fault cannot be ignored: the kernel takes the default action, and so do we
+        take_default_action(signal);
+        if (!is_fault(*info)) {
+            ::raise(signal);  // pending until the handler returns
+        }
+    } else if (wants_info) {
+        action.sa_sigaction(signal, info, context);
+    } else {
+        action.sa_handler(signal);
+    }
+}
+
+void on_fault(int signal, ::siginfo_t* info, void* context) {
+    int const saved_errno = errno;  // of the interrupted code, which may be about to read it
+    if (slab const* const home = overflowed(*info, context)) {
+        report(*home);
+        take_default_action(signal);
+    } else {
+        pass_on(signal, info, context);
+    }
+    errno = saved_errno;
+}
+
+void install(previous_action& previous) noexcept {
+    // Asked first and replaced then: the handler may run before the second call has returned.
+    COIR_VERIFY(::sigaction(previous.signal, nullptr, &previous.action) == 0);
+    struct sigaction ours {};
+    ours.sa_sigaction = on_fault;
+    // The mask and the nesting that the one before us asked for: it runs inside of ours.
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.action.sa_flags & (SA_NODEFER | SA_RESTART));
+    ours.sa_mask = previous.action.sa_mask;
+    COIR_VERIFY(::sigaction(previous.signal, &ours, nullptr) == 0);
+}
+
+}  // namespace
+
+void set_task_name_hook(task_name_hook hook) noexcept {
+    name_hook.store(hook, std::memory_order_release);  // partner: report()
+}
+
+void install_overflow_handler() noexcept {
+    static std::once_flag installed;
+    std::call_once(installed, [] {
+        for (previous_action& previous : previous_actions) {
+            install(previous);
+        }
+    });
+}
+
+alternate_signal_stack::alternate_signal_stack() {
+    ::stack_t current{};
+    auto const asked = errno_of(::sigaltstack, nullptr, &current);
+    COIR_VERIFY(asked);
+    if ((current.ss_flags & SS_DISABLE) == 0) {
+        return;
+    }
+    // The kernel tells how much one signal frame takes on this machine: with wide vector registers more than all of a
+    // classic signal stack.
+    std::size_t const usable = whole_pages(k_signal_stack_size + ::getauxval(AT_MINSIGSTKSZ));
+    std::size_t const bytes = usable + page_size();
+    auto const memory = map_memory(bytes);
+    if (!memory) {
+        throw std::system_error(memory.error, std::generic_category(), "coir: cannot map a signal stack");
+    }
+    ::stack_t ours{};
+    ours.ss_sp = memory.value + page_size();
+    ours.ss_size = usable;
+    int error = errno_of(::mprotect, memory.value, page_size(), PROT_NONE).error;
+    if (error == 0) {
+        error = errno_of(::sigaltstack, &ours, nullptr).error;
+    }
+    if (error != 0) {
+        ::munmap(memory.value, bytes);
+        throw std::system_error(error, std::generic_category(), "coir: cannot install a signal stack");
+    }
+    mapping_ = memory.value;
+    mapped_ = bytes;
+}
+
+alternate_signal_stack::~alternate_signal_stack() {
+    if (mapping_ == nullptr) {
+        return;
+    }
+    ::stack_t current{};
+    ::sigaltstack(nullptr, &current);
+    if (current.ss_sp == mapping_ + page_size()) {  // not if the program has set its own since
+        ::stack_t none{};
+        none.ss_flags = SS_DISABLE;
+        ::sigaltstack(&none, nullptr);
+    }
+    ::munmap(mapping_, mapped_);
+}
+
+}  // namespace coir::detail

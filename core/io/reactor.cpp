@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/io/reactor.hpp"
+
+#include <coir/core/base/assert.hpp>
+#include <coir/core/base/errno_of.hpp>
+
+#include <cerrno>
+#include <cstdint>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+// Names no slot: slots are numbered by 32 bits.
+constexpr std::uint64_t k_wake_name = std::numeric_limits<std::uint64_t>::max();
+
+int checked(int fd, char const* what) {
+    if (fd < 0) {
+        throw std::system_error(errno, std::system_category(), what);
+    }
+    return fd;
+}
+
+// epoll_pwait2 counts in nanoseconds; before Linux 5.11 there is only milliseconds, rounded up so as not to wake early.
+int wait_at_most(int epoll, epoll_event* events, int capacity, clock::duration rest) noexcept {
+    using namespace std::chrono;
+    static std::atomic<bool> has_pwait2{true};
+    if (has_pwait2.load(std::memory_order_relaxed)) {
+        auto const whole = duration_cast<seconds>(rest);
+        timespec const timeout{static_cast<std::time_t>(whole.count()),
+                               static_cast<long>(duration_cast<nanoseconds>(rest - whole).count())};
+        auto const result = errno_of(&::epoll_pwait2, epoll, events, capacity, &timeout, nullptr);
+        if (result.error != ENOSYS) {
+            return result.value;
+        }
+        has_pwait2.store(false, std::memory_order_relaxed);
+    }
+    auto const in_milliseconds = ceil<milliseconds>(rest).count();
+    constexpr auto k_longest = std::numeric_limits<int>::max();
+    return errno_of(&::epoll_wait, epoll, events, capacity,
+                    in_milliseconds > k_longest ? k_longest : static_cast<int>(in_milliseconds))
+        .value;
+}
+
+}  // namespace
+
+reactor::reactor() : events_(std::make_unique<epoll_event[]>(k_batch)) {
+    epoll_ = checked(::epoll_create1(EPOLL_CLOEXEC), "coir: cannot create an epoll instance for a worker");
+    wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    // Edge-triggered and never read: each write is one event, and the counter has room for 2^64 of them.
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = k_wake_name;
+    if (wake_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) {
+        int const error = errno;
+        ::close(epoll_);
+        if (wake_ >= 0) {
+            ::close(wake_);
+        }
+        throw std::system_error(error, std::system_category(), "coir: cannot create an eventfd for a worker");
+    }
+}
+
+reactor::~reactor() {
+    ::close(wake_);
+    ::close(epoll_);
+}
+
+void reactor::add(fd_slot& slot) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    event.data.u64 = slot.event_name();
+    auto const result = errno_of(&::epoll_ctl, epoll_, EPOLL_CTL_ADD, slot.fd(), &event);
+    if (!result) {
+        throw std::system_error(result.error, std::system_category(), "coir: cannot wait for this descriptor");
+    }
+    count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void reactor::remove(int fd) noexcept {
+    epoll_event unused{};
+    if (errno_of(&::epoll_ctl, epoll_, EPOLL_CTL_DEL, fd, &unused)) {
+        count_.fetch_sub(1, std::memory_order_relaxed);
+    }
+}
+
+void reactor::poll() noexcept {
+    fetched_ = errno_of(&::epoll_wait, epoll_, events_.get(), k_batch, 0).value;
+}
+
+void reactor::wait_until(clock::time_point deadline) noexcept {
+    if (deadline == k_never) {
+        fetched_ = errno_of(&::epoll_wait, epoll_, events_.get(), k_batch, -1).value;
+        return;
+    }
+    clock::duration const rest = deadline - std::chrono::steady_clock::now();
+    if (rest <= clock::duration::zero()) {
+        poll();
+    } else {
+        fetched_ = wait_at_most(epoll_, events_.get(), k_batch, rest);
+    }
+}
+
+std::size_t reactor::dispatch() noexcept {
+    int const count = std::exchange(fetched_, 0);
+    std::size_t dispatched = 0;
+    wake_list wakes;
+    for (int i = 0; i < count; ++i) {  // none after an interrupted call: count is -1
+        epoll_event const& event = events_[static_cast<std::size_t>(i)];
+        if (event.data.u64 == k_wake_name) {
+            continue;
+        }
+        ++dispatched;
+        auto const index = static_cast<std::uint32_t>(event.data.u64);
+        if (fd_slot* const slot = fd_slot::find(index)) {
+            slot->signal(static_cast<std::uint32_t>(event.data.u64 >> 32), event.events, wakes);
+        }
+    }
+    wakes.wake_all();
+    return dispatched;
+}
+
+void reactor::interrupt() noexcept {
+    std::uint64_t const one = 1;
+    [[maybe_unused]] auto const written = errno_of(&::write, wake_, static_cast<void const*>(&one), sizeof one);
+    COIR_ASSERT(written.value == sizeof one);
+}
+
+}  // namespace coir::detail

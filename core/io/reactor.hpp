@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A worker's poller: one epoll instance, and an eventfd through which others interrupt it.
+//
+// Roles: the owning worker blocks in it; any thread interrupts, registers and removes descriptors; any worker may
+// poll it without blocking when the owner is stuck (an edge-triggered event is handed out once).
+
+#include "core/io/fd_slot.hpp"
+
+#include <coir/core/base/clock.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+
+struct epoll_event;
+
+namespace coir::detail {
+
+class reactor {
+public:
+    /// Throws std::system_error when the process is out of descriptors.
+    reactor();
+    reactor(reactor const&) = delete;
+    reactor& operator=(reactor const&) = delete;
+    ~reactor();
+
+    /// Registers the slot's descriptor for both directions. Throws std::system_error.
+    void add(fd_slot& slot);
+    void remove(int fd) noexcept;
+
+    /// Fetches what has happened, without blocking; dispatch() must follow.
+    void poll() noexcept;
+    /// The same, and blocks until there is an event, an interrupt, or the deadline.
+    void wait_until(clock::time_point deadline) noexcept;
+    /// Wakes everybody whose descriptor became ready. Returns how many events there were. Apart from the fetching,
+    /// because a worker must be known to be awake before it wakes others.
+    std::size_t dispatch() noexcept;
+
+    /// Ends the present or the next wait_until() of the owner. Any thread.
+    void interrupt() noexcept;
+
+    /// Is there anything to poll for?
+    bool has_descriptors() const noexcept { return count_.load(std::memory_order_relaxed) != 0; }
+
+private:
+    // One batch of events. Each may put a task into the local queue, which grows as needed.
+    static constexpr int k_batch = 256;
+
+    int epoll_ = -1;
+    int wake_ = -1;
+    int fetched_ = 0;
+    std::atomic<std::size_t> count_{0};
+    std::unique_ptr<epoll_event[]> events_;
+};
+
+}  // namespace coir::detail

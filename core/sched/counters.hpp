@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace coir::detail {
+
+/// Counted by one thread, read by any: a load and a store, no read-modify-write.
+class counter {
+public:
+    void add(std::uint64_t by) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+    }
+    /// As add(), ordered after everything before it; pairs with read_acquire().
+    void add_release(std::uint64_t by) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + by, std::memory_order_release);
+    }
+    std::uint64_t read() const noexcept { return value_.load(std::memory_order_relaxed); }
+    std::uint64_t read_acquire() const noexcept { return value_.load(std::memory_order_acquire); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+/// What a worker counts.
+struct counters {
+    counter tasks_spawned;
+    counter tasks_ended;
+    counter tasks_resumed;
+    counter tasks_stolen;
+    counter parks;
+    counter wakeups;
+    counter timers_fired;
+    counter io_events;
+};
+
+}  // namespace coir::detail

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Where the next task comes from, in this order:
+//   a bounded slice of the worker's own queue, then timers, poller and injector; with the queue empty: due timers,
+//   injector, other workers' queues, a short spin, and at last sleep in the poller until the next timer.
+
+#include "core/sched/scheduler.hpp"
+#include "core/sched/worker.hpp"
+
+#include <coir/core/base/config.hpp>
+
+#include <algorithm>
+#include <new>
+
+namespace coir::detail {
+namespace {
+
+// A slice ends after so many tasks (the number that Go and Tokio settled on), or so much time.
+constexpr unsigned k_slice = 61;
+constexpr auto k_slice_time = std::chrono::microseconds(500);
+// The clock is read after so many tasks only: reading it costs as much as switching to one.
+constexpr unsigned k_clock_every = 8;
+// Guessed: more than one round, because a victim's queue may have been locked by another thief for an instant.
+constexpr int k_steal_rounds = 3;
+constexpr std::size_t k_steal_most = 128;
+constexpr std::size_t k_inject_most = 64;
+constexpr std::size_t k_fire_most = 256;
+// A wake-up through the kernel costs about 5 µs at each end; spinning twice that long finds what comes at once.
+constexpr auto k_spin_time = std::chrono::microseconds(10);
+
+}  // namespace
+
+task_base* worker::next_task_now() noexcept {
+    if (slice_ == 0) [[unlikely]] {
+        look_around();
+    } else if (--slice_ % k_clock_every == 0 && (reactor_.has_descriptors() || timers_.next_deadline() != k_never)) {
+        if (std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
+            look_around();
+        }
+    }
+    if (task_base* const task = queue_.owner().take_front()) {
+        return task;
+    }
+    if (timers_.next_deadline() != k_never) {
+        counters_.timers_fired.add(timers_.fire_due(std::chrono::steady_clock::now(), k_fire_most));
+    }
+    take_from_injector();
+    return queue_.owner().take_front();
+}
+
+void worker::look_around() noexcept {
+    slice_ = k_slice;
+    if (timers_.next_deadline() != k_never || reactor_.has_descriptors()) {
+        last_look_ = std::chrono::steady_clock::now();
+        counters_.timers_fired.add(timers_.fire_due(last_look_, k_fire_most));
+    }
+    if (reactor_.has_descriptors()) {
+        reactor_.poll();
+        counters_.io_events.add(reactor_.dispatch());
+    }
+    take_from_injector();
+}
+
+// A fair share of what came from outside; the rest is for the other workers.
+void worker::take_from_injector() noexcept {
+    auto& injector = home_.global_queue();
+    if (injector.empty()) {
+        return;
+    }
+    std::size_t const share = injector.size() / home_.worker_count() + 1;
+    try {
+        injector.pop_batch(std::min(share, k_inject_most), [this](task_base* task) { queue_.owner().push(task); });
+    } catch (std::bad_alloc const&) {
+        // What did not fit is back in the injector. The queue is full of other things to do.
+    }
+    wake_another();
+}
+
+void worker::push_local(task_base& task) noexcept {
+    if (task.state_of_run() == task_base::run_state::started_in_place) {
+        task.in_place_ready_.store(true, memory_order_release);
+    }
+    try {
+        queue_.owner().push(&task);
+    } catch (std::bad_alloc const&) {
+        home_.global_queue().push(&task);  // links through the record, allocates nothing
+    }
+}
+
+void worker::push_ready(task_base& task) noexcept {
+    push_local(task);
+    wake_another();
+}
+
+void worker::wake_another() noexcept {
+    if (!shared_) {
+        return;
+    }
+    int const sleeper = home_.idlers().choose_peer_to_wake();
+    if (sleeper != idle::k_nobody) {
+        counters_.wakeups.add(1);
+        home_.worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
+    }
+}
+
+task_base* worker::next_task() noexcept {
+    for (;;) {
+        task_base* task = next_task_now();
+        if (task == nullptr && !home_.is_stopping()) {
+            task = search();
+        }
+        if (task != nullptr) {
+            end_search();
+            return task;
+        }
+        if (home_.is_stopping()) {
+            end_search();
+            return nullptr;
+        }
+        park();
+    }
+}
+
+// Others may sleep because this one searched: if it was the last to search, somebody else must look on.
+void worker::end_search() noexcept {
+    if (searching_) {
+        searching_ = false;
+        if (home_.idlers().stop_searching()) {
+            wake_another();
+        }
+    }
+}
+
+task_base* worker::search() noexcept {
+    if (!shared_) {
+        return nullptr;
+    }
+    if (!searching_) {
+        searching_ = home_.idlers().try_start_searching();
+    }
+    if (!searching_) {
+        return nullptr;
+    }
+    do {
+        for (int round = 0; round < k_steal_rounds; ++round) {
+            if (task_base* const task = steal_from_others()) {
+                return task;
+            }
+        }
+        take_from_injector();
+        if (task_base* const task = queue_.owner().take_front()) {
+            return task;
+        }
+    } while (spin_for_work());
+    return nullptr;
+}
+
+task_base* worker::steal_from_others() noexcept {
+    unsigned const count = home_.worker_count();
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 7;
+    random_ ^= random_ << 17;
+    unsigned const first = static_cast<unsigned>(random_ % count);
+    for (unsigned i = 0; i < count; ++i) {
+        worker& victim = home_.worker_at((first + i) % count);
+        if (&victim == this) {
+            continue;
+        }
+        try {
+            auto const taken = victim.thief().steal_half(queue_.owner(), k_steal_most);
+            if (taken.status == steal_status::item) {
+                counters_.tasks_stolen.add(taken.moved + 1);
+                return taken.item;
+            }
+        } catch (std::bad_alloc const&) {
+            auto const one = victim.thief().steal();  // needs no room
+            if (one.status == steal_status::item) {
+                counters_.tasks_stolen.add(1);
+                return one.item;
+            }
+        }
+    }
+    return nullptr;
+}
+
+// Only worthwhile while somebody is up who may produce work, and never with descriptors of one's own, which nobody
+// polls meanwhile. True if there is something to try for.
+bool worker::spin_for_work() noexcept {
+    if (reactor_.has_descriptors() || timers_.next_deadline() != k_never ||
+        home_.idlers().sleepers() + 1 >= home_.worker_count()) {
+        return false;
+    }
+    auto const give_up = std::chrono::steady_clock::now() + k_spin_time;
+    do {
+        for (int i = 0; i < 32; ++i) {
+            spin_pause();
+        }
+        if (anything_anywhere()) {
+            return true;
+        }
+    } while (std::chrono::steady_clock::now() < give_up);
+    return false;
+}
+
+bool worker::anything_anywhere() noexcept {
+    if (anything_to_do()) {
+        return true;
+    }
+    for (unsigned i = 0; i < home_.worker_count(); ++i) {
+        if (i != index_ && !home_.worker_at(i).thief().empty()) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool worker::anything_to_do() noexcept {
+    return !queue_.owner().empty() || !home_.global_queue().empty() || home_.is_stopping();
+}
+
+void worker::park() noexcept {
+    bool const look_everywhere = home_.idlers().prepare_to_park(index_, searching_);
+    searching_ = false;
+    if (look_everywhere ? anything_anywhere() : anything_to_do()) {
+        home_.idlers().cancel_park(index_);
+        searching_ = true;
+        return;
+    }
+    counters_.parks.add(1);
+    reactor_.wait_until(timers_.next_deadline());
+    searching_ = home_.idlers().leave_park(index_);
+    slice_ = k_slice;
+    last_look_ = std::chrono::steady_clock::now();
+    counters_.io_events.add(reactor_.dispatch());
+}
+
+}  // namespace coir::detail

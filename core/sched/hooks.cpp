@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// What the layers below declare and the scheduler defines.
+
+#include "core/io/this_reactor.hpp"
+#include "core/sched/scheduler.hpp"
+#include "core/sched/worker.hpp"
+#include "core/task/record_cache.hpp"
+#include "core/task/run_in_place.hpp"
+#include "core/task/suspend_task.hpp"
+#include "core/task/task_events.hpp"
+
+#include <coir/core/base/tls.hpp>
+#include <coir/core/task/task.hpp>
+
+#include <cxxabi.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <typeinfo>
+
+namespace coir {
+
+clock::time_point clock::now() noexcept {
+    return std::chrono::steady_clock::now();
+}
+
+namespace detail {
+
+std::uint64_t take_task_ids(std::uint64_t count) noexcept;  // worker.cpp
+
+task_base* current_task_or_null() noexcept {
+    worker* const here = this_worker();
+    return here != nullptr ? here->current_task() : nullptr;
+}
+
+wake_reason suspend_task(task_base& self, clock::time_point deadline) noexcept {
+    worker* here = this_worker();
+    if (deadline == k_never) {
+        worker::park_current(here);
+        return self.word.reason();
+    }
+    timer_node timer;
+    timer.who = &self;
+    here->timer_heap().add(timer, deadline);
+    worker::park_current(here);
+    timers::remove(timer);
+    return self.word.reason();
+}
+
+void add_timer_here(timer_node& node, clock::time_point deadline) {
+    this_worker()->timer_heap().add(node, deadline);
+}
+
+bool remove_timer(timer_node& node) noexcept {
+    return timers::remove(node);
+}
+
+void yield_current_task() noexcept {
+    worker::yield(this_worker());
+}
+
+scheduler& current_scheduler() {
+    worker* const here = this_worker();
+    if (here == nullptr || here->current_task() == nullptr) {
+        throw no_running_runtime();
+    }
+    return here->home();
+}
+
+void spawn_record(scheduler& home, task_base& task) {
+    home.spawn(task);
+}
+
+void make_task_ready(task_base& task) noexcept {
+    task.home().make_ready(task);
+}
+
+bool try_run_in_place(shared_state_base& awaited) noexcept {
+    if (!awaited.is_task()) {
+        return false;
+    }
+    auto& task = static_cast<task_base&>(awaited);
+    worker* const here = this_worker();
+    return &task.home() == &here->home() && worker::run_in_place(here, task);
+}
+
+record_cache* this_record_cache() noexcept {
+    worker* const here = this_worker();
+    return here != nullptr ? &here->records() : nullptr;
+}
+
+std::uint32_t this_runtime_number() noexcept {
+    worker* const here = this_worker();
+    return here != nullptr && here->current_task() != nullptr ? here->home().number() : 0;
+}
+
+reactor& this_reactor() noexcept {
+    return this_worker()->poller();
+}
+
+void if_runtime_lives(std::uint32_t number, void (*action)(void*) noexcept, void* context) noexcept {
+    worker* const here = this_worker();
+    if (here != nullptr && here->home().number() == number) {
+        action(context);  // it does not end before its workers
+        return;
+    }
+    struct call {
+        void (*action)(void*) noexcept;
+        void* context;
+    } forwarded{action, context};
+    scheduler::with_live(
+        number,
+        [](scheduler&, void* p) noexcept {
+            auto const& c = *static_cast<call*>(p);
+            c.action(c.context);
+        },
+        &forwarded);
+}
+
+std::uint32_t number_of(scheduler const& home) noexcept {
+    return home.number();
+}
+
+std::uint64_t next_task_id(scheduler& home) noexcept {
+    worker* const here = this_worker();
+    return here != nullptr && &here->home() == &home ? here->next_task_id() : take_task_ids(1);
+}
+
+std::vector<state_ptr<task_base>> live_tasks_of(scheduler const& home) {
+    return home.live_tasks();
+}
+
+namespace {
+
+std::string describe(std::exception_ptr const& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (std::exception const& e) {
+        int status = 0;
+        char* const readable = abi::__cxa_demangle(typeid(e).name(), nullptr, nullptr, &status);
+        std::string text = std::string(status == 0 ? readable : typeid(e).name()) + ": " + e.what();
+        std::free(readable);
+        return text;
+    } catch (...) {
+        std::type_info const* const type = abi::__cxa_current_exception_type();
+        return type != nullptr ? std::string("an exception of type ") + type->name() : "an exception";
+    }
+}
+
+}  // namespace
+
+void report_unretrieved(task_base& failed, std::uint32_t home_number, std::exception_ptr const& error) noexcept {
+    std::shared_ptr<scheduler::unhandled_handler const> handler;
+    scheduler::with_live(
+        home_number,
+        [](scheduler& home, void* p) noexcept {
+            *static_cast<std::shared_ptr<scheduler::unhandled_handler const>*>(p) = home.on_unhandled();
+        },
+        &handler);
+    try {
+        if (handler) {
+            (*handler)(task_ref(state_ptr<task_base>::share(&failed)), error);
+        } else {
+            std::fprintf(stderr, "coir: unhandled exception in task '%s': %s\n", failed.name().c_str(),
+                         describe(error).c_str());
+        }
+    } catch (...) {
+        std::fprintf(stderr, "coir: on_unhandled_exception itself threw: %s\n",
+                     describe(std::current_exception()).c_str());
+    }
+}
+
+}  // namespace detail
+}  // namespace coir

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The worker's loop: takes the next task and runs it, here or on the stack that it was suspended on.
+// Every idle and every parked fiber has a frame of loop() at its bottom: keep that frame, and step()'s, small.
+
+#include "core/fiber/stack_pool.hpp"
+#include "core/sched/scheduler.hpp"
+#include "core/sched/worker.hpp"
+
+#include <coir/core/base/assert.hpp>
+#include <coir/core/base/tls.hpp>
+
+#include <ctime>
+#include <new>
+#include <utility>
+
+namespace coir::detail {
+namespace {
+
+worker* as_worker(fiber_thread* thread) noexcept {
+    return static_cast<worker*>(thread);
+}
+
+// Out of memory for a stack while other tasks may still give one back: let them run, but do not spin at full speed.
+void nap_for_memory() noexcept {
+    timespec const nap{0, 1'000'000};
+    ::nanosleep(&nap, nullptr);
+}
+
+}  // namespace
+
+void worker::loop(fiber_thread* thread) {
+    worker* self = as_worker(thread);
+    self->after_switch();
+    for (;;) {
+        self = step(self);
+    }
+}
+
+// One turn. Returns the worker on which the loop goes on.
+COIR_NOINLINE worker* worker::step(worker* self) {
+    task_base* task = std::exchange(self->handed_over_, nullptr);
+    if (task == nullptr && !self->starved_.empty()) [[unlikely]] {
+        task = self->next_starved();
+        if (task == nullptr) {
+            return run_claimed(self, *self->starved_.pop());
+        }
+    } else if (task == nullptr) {
+        task = self->next_task();
+    }
+    if (task == nullptr) {
+        // Stopping: back to the thread's own stack, for good.
+        return switch_to(self, self->native, after::keep_fiber, nullptr);
+    }
+    return self->is_new(*task) ? run_new(self, *task) : resume(self, *task);
+}
+
+// A task that may have been started in place elsewhere is new only for whoever claims it.
+bool worker::is_new(task_base& task) noexcept {
+    return task.state_of_run() == task_base::run_state::created;
+}
+
+// Is this entry what puts the task back to work? Only tasks that were run in place may have a stale one.
+bool worker::take_ready_entry(task_base& task) noexcept {
+    return task.state_of_run() != task_base::run_state::started_in_place ||
+           task.in_place_ready_.exchange(false, memory_order_acq_rel);
+}
+
+worker* worker::resume(worker* self, task_base& task) {
+    if (!self->take_ready_entry(task)) {
+        task.release_reference();
+        return self;
+    }
+    self->current_task_ = &task;
+    self->counters_.tasks_resumed.add(1);
+    return switch_to(self, *task.suspended_on, after::keep_fiber, nullptr);
+}
+
+worker* worker::run_new(worker* self, task_base& task) {
+    if (!task.claim_start(task_base::run_state::started, self->shared_)) {
+        return resume(self, task);  // started in place meanwhile: a stale entry, or the one that resumes it
+    }
+    return run_claimed(self, task);
+}
+
+worker* worker::run_claimed(worker* self, task_base& task) {
+    fiber* own = nullptr;
+    try {
+        self->fill_reserve();
+        if (task.has_own_stack) {
+            own = &make_fiber(stack_pool::for_size(task.own_stack_size()), &own_stack_main);
+        }
+    } catch (std::bad_alloc const&) {
+        self->starved_.push(&task);
+        return self;
+    }
+    self->current_task_ = &task;
+    if (own != nullptr) {
+        return switch_to(self, *own, after::keep_fiber, nullptr);
+    }
+    task.run();
+    self = this_worker();  // perhaps another one
+    self->current_task_ = nullptr;
+    self->finish(task);
+    return self;
+}
+
+// There was no memory for the stack of some tasks. Those that have one go first: they may give theirs back.
+task_base* worker::next_starved() noexcept {
+    task_base* const task = next_task_now();
+    if (task != nullptr) {
+        return task;
+    }
+    nap_for_memory();
+    return nullptr;
+}
+
+void worker::finish(task_base& task) noexcept {
+    counters_.tasks_ended.add_release(1);
+    home_.task_ended();
+    task.release_reference();
+}
+
+// The bottom of a stack that one task asked for.
+void worker::own_stack_main(fiber_thread* thread) {
+    worker* self = as_worker(thread);
+    self->after_switch();
+    task_base& task = *self->current_task_;
+    task.run();
+    self = this_worker();
+    self->current_task_ = nullptr;
+    self->finish(task);
+    switch_to(self, self->idle_fibers_.pop(), after::end_fiber, nullptr);
+    COIR_VERIFY(!"an ended fiber was resumed");
+    __builtin_unreachable();
+}
+
+void worker::fill_reserve() {
+    if (idle_fibers_.empty()) {
+        idle_fibers_.push(home_.fibers().take(&loop));
+    }
+}
+
+// --- switching ---------------------------------------------------------------------------------------------------------
+
+worker* worker::switch_to(worker* self, fiber& to, after what, task_base* task) noexcept {
+    self->after_ = what;
+    self->after_task_ = task;
+    auto const how = what == after::end_fiber ? leaving::dies : leaving::suspends;
+    worker* const arrived = as_worker(switch_fiber(self, to, how));
+    arrived->after_switch();
+    return arrived;
+}
+
+// On the new stack: what had to wait until the old one was left.
+void worker::after_switch() noexcept {
+    switch (std::exchange(after_, after::nothing)) {
+        case after::nothing: break;
+        case after::requeue_task: push_local(*after_task_); break;
+        case after::publish_task:
+            if (after_task_->word.publish_suspended() == wait_step::make_ready) {
+                push_ready(*after_task_);
+            }
+            break;
+        case after::keep_fiber: keep_idle(*previous); break;
+        case after::end_fiber: end_fiber(*previous); break;
+    }
+}
+
+void worker::keep_idle(fiber& f) noexcept {
+    // Guessed: enough for a burst, little enough that a worker does not hoard what others need.
+    constexpr std::size_t k_most = 128;
+    if (&f == &native) {
+        return;
+    }
+    idle_fibers_.push(f);
+    if (idle_fibers_.size() > k_most) {
+        home_.fibers().give_back(idle_fibers_, k_most / 2);
+    }
+}
+
+void worker::park_current(worker* self) noexcept {
+    task_base& task = *self->current_task_;
+    task.suspended_on = self->current;
+    while (task_base* const next = self->next_task_now()) {
+        if (self->is_new(*next)) {
+            self->handed_over_ = next;
+            break;
+        }
+        if (!self->take_ready_entry(*next)) {
+            next->release_reference();
+            continue;
+        }
+        self->counters_.tasks_resumed.add(1);
+        self->current_task_ = next;
+        switch_to(self, *next->suspended_on, after::publish_task, &task);
+        return;
+    }
+    self->current_task_ = nullptr;
+    switch_to(self, self->idle_fibers_.pop(), after::publish_task, &task);
+}
+
+void worker::yield(worker* self) noexcept {
+    task_base& task = *self->current_task_;
+    for (;;) {
+        task_base* const next = self->next_task_now();
+        if (next == nullptr) {
+            return;
+        }
+        if (self->is_new(*next)) {
+            task.suspended_on = self->current;
+            self->handed_over_ = next;
+            self->current_task_ = nullptr;
+            switch_to(self, self->idle_fibers_.pop(), after::requeue_task, &task);
+            return;
+        }
+        if (!self->take_ready_entry(*next)) {
+            next->release_reference();
+            continue;
+        }
+        task.suspended_on = self->current;
+        self->counters_.tasks_resumed.add(1);
+        self->current_task_ = next;
+        switch_to(self, *next->suspended_on, after::requeue_task, &task);
+        return;
+    }
+}
+
+bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
+    if (!awaited.may_run_in_place ||
+        !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
+        return false;
+    }
+    task_base* const waiting = self->current_task_;
+    self->current_task_ = &awaited;
+    awaited.run();
+    self = this_worker();
+    self->current_task_ = waiting;
+    self->counters_.tasks_ended.add_release(1);
+    self->home_.task_ended();
+    // Its entry is still in some queue. Often it is the newest of this one: take out what is stale there. (A look
+    // without taking would not do: a thief may take and end what was looked at.)
+    auto queue = self->queue_.owner();
+    while (task_base* const newest = queue.take_back()) {
+        if (newest->state_of_run() != task_base::run_state::started_in_place || !newest->is_done()) {
+            queue.push(newest);  // there is room: it has just been taken from there
+            break;
+        }
+        newest->release_reference();
+    }
+    return true;
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   run(f, args...)          a runtime around f, from its start to its end
+//   run(options, f, args...)
+//   runtime                  the same in steps, and for programs with threads of their own
+
+#include <coir/core/sched/options.hpp>
+#include <coir/core/task/task.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// Workers and everything that their tasks need. Several may exist in a process. All members may be called from any
+/// thread, but a runtime cannot be shut down or destroyed by one of its own tasks.
+class runtime {
+public:
+    /// Starts the workers. Throws std::invalid_argument for bad options, std::system_error or std::bad_alloc when the process
+    /// is out of threads, descriptors or memory.
+    explicit runtime(runtime_options options = {});
+    runtime(runtime const&) = delete;
+    runtime& operator=(runtime const&) = delete;
+    /// shutdown()
+    ~runtime();
+
+    /// Runs `f(args...)` as a task and waits for its result, which it returns; rethrows its exception. Blocks the calling
+    /// thread (suspends a task of another runtime). Tasks that f has spawned run on.
+    template <class F, class... Args>
+    decltype(auto) block_on(F&& f, Args&&... args) {
+        return spawn(std::forward<F>(f), std::forward<Args>(args)...).get();
+    }
+
+    /// Starts `f(args...)`, from any thread; see coir::spawn. Throws no_running_runtime after shutdown().
+    template <class F, class... Args>
+        requires(!std::is_same_v<std::decay_t<F>, task_options>)
+    auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
+        static_assert(detail::spawnable<F, Args...>,
+                      "runtime::spawn: the first argument must be callable with the others, which are decayed and moved");
+        return detail::spawn_in(home(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+    template <class F, class... Args>
+    auto spawn(task_options options, F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
+        return detail::spawn_in(home(), &options, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+
+    /// Cancels every task, waits until all have ended, shuts the default executor down and stops the workers. Until a task
+    /// has ended, each of its suspension points throws `cancelled`; one that refuses to end is named in a warning on stderr,
+    /// and waited for. Blocks the calling thread. Calling it again does nothing. Throws invalid_state in a task of this
+    /// runtime.
+    void shutdown();
+
+    runtime_stats stats() const;
+
+    /// The runtime of the calling task. Throws no_running_runtime outside of one.
+    static runtime& current();
+
+private:
+    detail::scheduler& home() const noexcept { return *scheduler_; }
+
+    struct destroyer {
+        void operator()(detail::scheduler* s) const noexcept;
+    };
+    std::unique_ptr<detail::scheduler, destroyer> scheduler_;
+};
+
+namespace detail {
+
+bool in_a_task() noexcept;
+
+/// Makes Ctrl-C cancel a task, as runtime_options::handle_sigint says, for as long as it lives.
+class interrupt_handler {
+public:
+    interrupt_handler(bool wanted, task_ref target);
+    interrupt_handler(interrupt_handler const&) = delete;
+    interrupt_handler& operator=(interrupt_handler const&) = delete;
+    ~interrupt_handler();
+
+private:
+    struct watcher;
+    std::unique_ptr<watcher> watcher_;
+};
+
+template <class F, class... Args>
+decltype(auto) run_with(runtime_options options, F&& f, Args&&... args) {
+    bool const handle_sigint = options.handle_sigint;
+    runtime home(std::move(options));
+    auto main = home.spawn(task_options{.name = "main"}, std::forward<F>(f), std::forward<Args>(args)...);
+    interrupt_handler const on_interrupt(handle_sigint, main.ref());
+    main.wait();
+    home.shutdown();
+    return main.get();
+}
+
+}  // namespace detail
+
+/// Starts a runtime, runs `f(args...)` in it as the main task, then cancels and awaits every task that is still alive, shuts
+/// the default executor down, and returns f's result or rethrows its exception. Inside a task: runs f as a child task and
+/// waits for it.
+template <class F, class... Args>
+    requires(!std::is_same_v<std::decay_t<F>, runtime_options> && detail::spawnable<F, Args...>)
+decltype(auto) run(F&& f, Args&&... args) {
+    if (detail::in_a_task()) {
+        return spawn(std::forward<F>(f), std::forward<Args>(args)...).get();
+    }
+    return detail::run_with(runtime_options{}, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+/// The same with options. Throws invalid_state inside a task.
+template <class F, class... Args>
+decltype(auto) run(runtime_options options, F&& f, Args&&... args) {
+    static_assert(detail::spawnable<F, Args...>,
+                  "coir::run: the second argument must be callable with those after it, which are decayed and moved");
+    if (detail::in_a_task()) {
+        detail::throw_no_state("coir::run with options inside a task: nested runs share the runtime that they are in");
+    }
+    return detail::run_with(std::move(options), std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+/// For main(): `f()` or `f(argc, argv)` as the main task of a runtime. Returns its result, 0 for void.
+template <class F>
+    requires(std::is_invocable_v<F> || std::is_invocable_v<F, int, char**>)
+int run(int argc, char** argv, F&& f) {
+    auto main = [&]() -> int {
+        if constexpr (std::is_invocable_v<F, int, char**>) {
+            if constexpr (std::is_void_v<std::invoke_result_t<F, int, char**>>) {
+                std::invoke(f, argc, argv);
+                return 0;
+            } else {
+                return static_cast<int>(std::invoke(f, argc, argv));
+            }
+        } else if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
+            std::invoke(f);
+            return 0;
+        } else {
+            return static_cast<int>(std::invoke(f));
+        }
+    };
+    return run(main);
+}
+
+}  // namespace coir

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/sched/scheduler.hpp"
+
+#include "core/fiber/overflow.hpp"
+#include "core/sched/cores.hpp"
+
+#include <coir/core/base/errors.hpp>
+#include <coir/core/base/tls.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+
+namespace coir::detail {
+namespace {
+
+// All runtimes of the process that live. The lock is held for a few instructions, or for one system call on a
+// descriptor that is closed from outside of its runtime.
+struct register_of_runtimes {
+    spin_mutex lock;
+    std::uint32_t last_number = 0;
+    std::vector<scheduler*> live;
+};
+
+register_of_runtimes& all_runtimes() {
+    static register_of_runtimes& instance = *new register_of_runtimes;
+    return instance;
+}
+
+std::uint32_t take_number() {
+    auto& runtimes = all_runtimes();
+    std::lock_guard const guard(runtimes.lock);
+    return ++runtimes.last_number;
+}
+
+std::size_t name_of_current_task(char* buffer, std::size_t size) {
+    worker* const here = this_worker();
+    task_base* const task = here != nullptr ? here->current_task() : nullptr;
+    return task != nullptr ? task->copy_name(buffer, size) : 0;
+}
+
+unsigned workers_from_environment() {
+    char const* const value = std::getenv("COIR_WORKERS");
+    if (value == nullptr || *value == '\0') {
+        return usable_core_count();
+    }
+    std::string_view const text = value;
+    unsigned count = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error != std::errc{} || end != text.data() + text.size() || count == 0) {
+        throw std::invalid_argument("COIR_WORKERS must be a number from 1 to 1024, not '" + std::string(text) + "'");
+    }
+    return count;
+}
+
+}  // namespace
+
+runtime_options scheduler::checked(runtime_options options) {
+    if (options.seed || options.virtual_time) {
+        throw std::invalid_argument("runtime_options: seed and virtual_time are not available in this version");
+    }
+    if (options.workers == 0) {
+        options.workers = workers_from_environment();
+    }
+    if (options.workers > idle::k_max_workers) {
+        throw std::invalid_argument("runtime_options: " + std::to_string(options.workers) +
+                                    " workers asked for, at most 1024 are possible");
+    }
+    return options;
+}
+
+scheduler::scheduler(runtime_options options)
+    : options_(checked(std::move(options))),
+      on_unhandled_(options_.on_unhandled_exception
+                        ? std::make_shared<unhandled_handler const>(options_.on_unhandled_exception)
+                        : nullptr),
+      number_(take_number()), fibers_(fiber_pool::for_stack_size(options_.stack_size)), idle_(options_.workers) {
+    set_task_name_hook(&name_of_current_task);
+    install_overflow_handler();
+    workers_.reserve(options_.workers);
+    for (unsigned i = 0; i < options_.workers; ++i) {
+        workers_.push_back(std::make_unique<worker>(*this, i));
+    }
+    {
+        auto& runtimes = all_runtimes();
+        std::lock_guard const guard(runtimes.lock);
+        runtimes.live.push_back(this);
+    }
+    start_threads();
+}
+
+scheduler::~scheduler() {
+    shut_down();
+}
+
+void scheduler::start_threads() {
+    try {
+        for (auto& w : workers_) {
+            w->thread_ = std::thread([&w] { w->run_thread(); });
+        }
+    } catch (...) {
+        stop_threads();
+        throw;
+    }
+}
+
+void scheduler::stop_threads() noexcept {
+    stopping_.store(true, std::memory_order_seq_cst);
+    wake_all_workers();
+    for (auto& w : workers_) {
+        if (w->thread_.joinable()) {
+            w->thread_.join();
+        }
+    }
+    auto& runtimes = all_runtimes();
+    std::lock_guard const guard(runtimes.lock);
+    std::erase(runtimes.live, this);
+}
+
+void scheduler::wake_all_workers() noexcept {
+    for (auto& w : workers_) {
+        w->poller().interrupt();
+    }
+}
+
+void scheduler::spawn(task_base& task) {
+    worker* const here = this_worker();
+    if (here != nullptr && &here->home() == this) {
+        if (is_shutting_down()) {
+            task.cancel_for_shutdown();
+        }
+        here->push_new(task);
+        return;
+    }
+    // Counted before the look at closed_, which shut_down() sets before it counts: so either this spawn is refused, or
+    // the shutdown waits for the task.
+    spawned_outside_.fetch_add(1, std::memory_order_seq_cst);
+    if (closed_.load(std::memory_order_seq_cst)) {
+        spawned_outside_.fetch_sub(1, std::memory_order_seq_cst);
+        task_ended();
+        throw no_running_runtime("this runtime has been shut down");
+    }
+    injector_.push(&task);
+    int const sleeper = idle_.choose_sleeper_to_wake();
+    if (sleeper != idle::k_nobody) {
+        worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
+    }
+}
+
+void scheduler::make_ready(task_base& task) noexcept {
+    worker* const here = this_worker();
+    if (here != nullptr && &here->home() == this) {
+        here->push_ready(task);
+        return;
+    }
+    if (task.state_of_run() == task_base::run_state::started_in_place) {
+        task.in_place_ready_.store(true, memory_order_release);
+    }
+    injector_.push(&task);
+    int const sleeper = idle_.choose_sleeper_to_wake();
+    if (sleeper != idle::k_nobody) {
+        worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
+    }
+}
+
+runtime_stats scheduler::stats() const {
+    runtime_stats sum;
+    sum.workers = worker_count();
+    sum.tasks_spawned = spawned_outside_.load(std::memory_order_relaxed);
+    for (auto const& w : workers_) {
+        counters const& c = w->stats();
+        sum.tasks_spawned += c.tasks_spawned.read();
+        sum.tasks_ended += c.tasks_ended.read();
+        sum.tasks_resumed += c.tasks_resumed.read();
+        sum.tasks_stolen += c.tasks_stolen.read();
+        sum.parks += c.parks.read();
+        sum.wakeups += c.wakeups.read();
+        sum.timers_fired += c.timers_fired.read();
+        sum.io_events += c.io_events.read();
+    }
+    return sum;
+}
+
+void scheduler::with_live(std::uint32_t number, void (*action)(scheduler&, void*) noexcept, void* context) noexcept {
+    auto& runtimes = all_runtimes();
+    std::lock_guard const guard(runtimes.lock);
+    for (scheduler* const s : runtimes.live) {
+        if (s->number_ == number) {
+            action(*s, context);
+            return;
+        }
+    }
+}
+
+std::shared_ptr<void> scheduler::attachment_or_make(std::shared_ptr<void> (*make)()) {
+    std::lock_guard const guard(attachment_lock_);
+    if (!attachment_) {
+        attachment_ = make();
+    }
+    return attachment_;
+}
+
+void scheduler::set_attachment(std::shared_ptr<void> value) {
+    std::lock_guard const guard(attachment_lock_);
+    std::swap(attachment_, value);
+}
+
+std::vector<state_ptr<task_base>> scheduler::live_tasks() const {
+    struct search {
+        scheduler const* home;
+        std::vector<state_ptr<task_base>> found;
+    } all{this, {}};
+    for_each_live_record(
+        [](void* record, void* context) {
+            auto& s = *static_cast<search*>(context);
+            auto const state = state_ptr<shared_state_base>::adopt(static_cast<shared_state_base*>(record));
+            if (!state->is_task() || state->is_done()) {
+                return;
+            }
+            auto* const task = static_cast<task_base*>(state.get());
+            if (&task->home() == s.home) {
+                s.found.push_back(state_ptr<task_base>::share(task));
+            }
+        },
+        &all);
+    return std::move(all.found);
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What the workers of one runtime share.
+//
+// Roles: workers; threads outside, which spawn and wake through the injector; the thread that shuts down.
+
+#include "core/park/idle.hpp"
+#include "core/queue/injector.hpp"
+#include "core/sched/worker.hpp"
+
+#include <coir/core/sched/options.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace coir {
+class runtime;
+}
+
+namespace coir::detail {
+
+class scheduler {
+public:
+    /// Starts the workers. Throws std::invalid_argument for bad options, std::system_error or std::bad_alloc when the
+    /// process is out of something.
+    explicit scheduler(runtime_options options);
+    scheduler(scheduler const&) = delete;
+    scheduler& operator=(scheduler const&) = delete;
+    ~scheduler();
+
+    runtime_options const& options() const noexcept { return options_; }
+    std::uint32_t number() const noexcept { return number_; }
+    unsigned worker_count() const noexcept { return options_.workers; }
+    worker& worker_at(unsigned index) noexcept { return *workers_[index]; }
+    injector<task_base>& global_queue() noexcept { return injector_; }
+    idle& idlers() noexcept { return idle_; }
+    fiber_pool& fibers() noexcept { return fibers_; }
+    /// The runtime object that users see.
+    runtime* facade = nullptr;
+    bool is_stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
+    /// True from the moment at which tasks are cancelled: whatever is spawned then is cancelled too.
+    bool is_shutting_down() const noexcept { return shutting_down_.load(std::memory_order_acquire); }
+
+    /// Puts a new task, of which the runtime holds a reference, into a queue: the calling worker's if it is one of this
+    /// runtime. Throws no_running_runtime when the runtime has shut down, std::bad_alloc.
+    void spawn(task_base& task);
+    /// Puts a suspended task back.
+    void make_ready(task_base& task) noexcept;
+
+    /// Cancels all tasks, waits until they have ended, stops the workers. Idempotent; not from one of its own tasks.
+    void shut_down();
+
+    /// Called by workers when a task has ended and somebody waits for the last one.
+    void task_ended() noexcept {
+        if (draining_.load(std::memory_order_acquire)) [[unlikely]] {
+            notify_drain();
+        }
+    }
+
+    runtime_stats stats() const;
+
+    /// Calls `action` if the runtime of this number lives, under the register's lock, which keeps it alive meanwhile.
+    static void with_live(std::uint32_t number, void (*action)(scheduler&, void*) noexcept, void* context) noexcept;
+
+    using unhandled_handler = std::function<void(task_ref, std::exception_ptr)>;
+    std::shared_ptr<unhandled_handler const> on_unhandled() const noexcept { return on_unhandled_; }
+
+    /// What a higher layer keeps here until the runtime ends (the default executor).
+    std::shared_ptr<void> attachment_or_make(std::shared_ptr<void> (*make)());
+    void set_attachment(std::shared_ptr<void> value);
+
+    /// The tasks of this runtime that have not ended.
+    std::vector<state_ptr<task_base>> live_tasks() const;
+
+private:
+    static runtime_options checked(runtime_options options);
+    void start_threads();
+    void stop_threads() noexcept;
+    void cancel_all_tasks();
+    void drain();
+    bool all_ended() const noexcept;
+    void notify_drain() noexcept;
+    void wake_all_workers() noexcept;
+    void warn_of_refusers();
+
+    runtime_options const options_;
+    std::shared_ptr<unhandled_handler const> const on_unhandled_;
+    std::uint32_t const number_;
+    fiber_pool& fibers_;
+    idle idle_;
+    injector<task_base> injector_;
+    std::vector<std::unique_ptr<worker>> workers_;
+    std::atomic<std::uint64_t> spawned_outside_{0};
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> shutting_down_{false};
+    std::atomic<bool> closed_{false};
+    std::atomic<bool> draining_{false};
+    std::mutex drain_lock_;
+    std::condition_variable drained_;
+    std::mutex shutdown_lock_;
+    bool shut_down_ = false;
+    std::mutex attachment_lock_;
+    std::shared_ptr<void> attachment_;
+};
+
+}  // namespace coir::detail

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/sched/worker.hpp"
+
+#include "core/base/thread_name.hpp"
+#include "core/fiber/overflow.hpp"
+#include "core/sched/cores.hpp"
+#include "core/sched/scheduler.hpp"
+
+#include <coir/core/base/tls.hpp>
+
+#include <pthread.h>
+
+namespace coir::detail {
+namespace {
+
+// Ids are taken from the process's counter in blocks, so that spawning does not contend for it.
+constexpr std::uint64_t k_id_block = 4096;
+
+void pin_this_thread(unsigned index) {
+    auto const cores = allowed_cores();
+    if (cores.empty()) {
+        return;
+    }
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    CPU_SET(cores[index % cores.size()], &mask);
+    ::pthread_setaffinity_np(::pthread_self(), sizeof mask, &mask);
+}
+
+}  // namespace
+
+std::uint64_t take_task_ids(std::uint64_t count) noexcept {
+    static std::atomic<std::uint64_t> next{1};
+    return next.fetch_add(count, std::memory_order_relaxed);
+}
+
+worker::worker(scheduler& home, unsigned index)
+    : home_(home), index_(index), shared_(home.worker_count() > 1), random_(0x9e3779b97f4a7c15u * (index + 1)),
+      queue_(deque_options{.shared = shared_}) {
+    fill_reserve();
+}
+
+worker::~worker() {
+    home_.fibers().give_back(idle_fibers_, idle_fibers_.size());
+}
+
+void worker::run_thread() {
+    attach_to_this_thread();
+    set_this_worker(this);
+    name_this_thread(home_.options().name.empty() ? "coir" : home_.options().name, index_);
+    if (home_.options().pin_workers) {
+        pin_this_thread(index_);
+    }
+    alternate_signal_stack const overflow_stack;
+    switch_to(this, idle_fibers_.pop(), after::keep_fiber, nullptr);
+    set_this_worker(nullptr);
+}
+
+void worker::push_new(task_base& task) {
+    task.may_run_in_place = true;
+    queue_.owner().push(&task);
+    counters_.tasks_spawned.add(1);
+    wake_another();
+}
+
+std::uint64_t worker::next_task_id() noexcept {
+    if (next_id_ == ids_end_) {
+        next_id_ = take_task_ids(k_id_block);
+        ids_end_ = next_id_ + k_id_block;
+    }
+    return next_id_++;
+}
+
+}  // namespace coir::detail

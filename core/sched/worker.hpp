@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A worker: one scheduler thread with its queue, timers and poller.
+//
+// The loop runs on a fiber and calls tasks that have not started one after another on its own stack. A task that never
+// blocks therefore costs neither a switch nor a stack. A task that blocks keeps the stack that it is on, with the
+// loop's frame dead below it, and the worker goes on
+//   - directly in the next ready task, if that has a stack, or
+//   - in an idle fiber, whose loop goes on where it was suspended.
+// A task that ends returns into the loop below it, perhaps on another worker than the one that called it; that loop goes
+// on for the worker on which it now is. A loop that switches to a suspended task has nothing on its stack any more and
+// becomes an idle fiber of that worker.
+//
+// Roles: the thread of the worker owns everything below except where another role is named.
+//
+// Invariants
+//   1. What must not happen before a fiber has left its stack (publishing the suspended task, making the fiber
+//      reusable) is done by whoever runs next on this worker: after_switch().
+//   2. While a task runs, the worker has at least one idle fiber. So suspending never allocates and never fails; a
+//      fresh task starts only after the reserve has been filled up.
+//   3. Nothing derived from a worker pointer is used after a call that may suspend: switch_to() returns the worker on which
+//      the fiber goes on.
+
+#include "core/fiber/fiber_pool.hpp"
+#include "core/fiber/switch.hpp"
+#include "core/io/reactor.hpp"
+#include "core/queue/deque.hpp"
+#include "core/sched/counters.hpp"
+#include "core/task/record_cache.hpp"
+#include "core/time/timers.hpp"
+
+#include <coir/core/task/task_base.hpp>
+
+#include <cstdint>
+#include <thread>
+
+namespace coir::detail {
+
+class scheduler;
+
+/// Tasks in the order of their coming, linked through queue_next. Not synchronised.
+class task_list {
+public:
+    bool empty() const noexcept { return first_ == nullptr; }
+    void push(task_base* task) noexcept {
+        task->queue_next = nullptr;
+        (first_ == nullptr ? first_ : last_->queue_next) = task;
+        last_ = task;
+    }
+    task_base* pop() noexcept {
+        task_base* const task = first_;
+        first_ = task->queue_next;
+        return task;
+    }
+
+private:
+    task_base* first_ = nullptr;
+    task_base* last_ = nullptr;
+};
+
+class worker : public fiber_thread {
+public:
+    worker(scheduler& home, unsigned index);
+    worker(worker const&) = delete;
+    worker& operator=(worker const&) = delete;
+    ~worker();
+
+    scheduler& home() const noexcept { return home_; }
+    unsigned index() const noexcept { return index_; }
+    task_base* current_task() const noexcept { return current_task_; }
+    reactor& poller() noexcept { return reactor_; }
+    timers& timer_heap() noexcept { return timers_; }
+    record_cache& records() noexcept { return records_; }
+    counters const& stats() const noexcept { return counters_; }
+    deque_thief<task_base> thief() noexcept { return queue_.thief(); }
+
+    /// The thread's main function: runs until the scheduler stops.
+    void run_thread();
+
+    // --- called by the running task (tasks.cpp) ----------------------------------------------------------------------
+    /// Puts a new task into the queue. Throws std::bad_alloc, with nothing changed.
+    void push_new(task_base& task);
+    /// Lets the others have a turn.
+    static void yield(worker* self) noexcept;
+    /// Leaves the current task's stack; returns when it has been made ready and is its turn.
+    static void park_current(worker* self) noexcept;
+    /// Runs a task that has not started on the stack of the current one.
+    static bool run_in_place(worker* self, task_base& awaited) noexcept;
+
+    /// Puts a task that was suspended into this worker's queue, and wakes a sleeping worker if there is too much to do.
+    void push_ready(task_base& task) noexcept;
+
+    std::uint64_t next_task_id() noexcept;
+
+private:
+    friend class scheduler;
+
+    enum class after : std::uint8_t { nothing, requeue_task, publish_task, keep_fiber, end_fiber };
+
+    // --- loop.cpp ------------------------------------------------------------------------------------------------------
+    [[noreturn]] static void loop(fiber_thread* thread);
+    [[noreturn]] static void own_stack_main(fiber_thread* thread);
+    static worker* step(worker* self);
+    static worker* run_new(worker* self, task_base& task);
+    static worker* run_claimed(worker* self, task_base& task);
+    task_base* next_starved() noexcept;
+    static worker* resume(worker* self, task_base& task);
+    static worker* switch_to(worker* self, fiber& to, after what, task_base* task) noexcept;
+    void after_switch() noexcept;
+    void finish(task_base& task) noexcept;
+    void fill_reserve();
+    bool is_new(task_base& task) noexcept;
+    bool take_ready_entry(task_base& task) noexcept;
+    void keep_idle(fiber& f) noexcept;
+
+    // --- find.cpp ------------------------------------------------------------------------------------------------------
+    task_base* next_task() noexcept;       // waits until there is one; null: stop
+    task_base* next_task_now() noexcept;   // null: nothing in sight
+    void look_around() noexcept;
+    void take_from_injector() noexcept;
+    void end_search() noexcept;
+    task_base* search() noexcept;
+    task_base* steal_from_others() noexcept;
+    bool spin_for_work() noexcept;
+    bool anything_to_do() noexcept;
+    bool anything_anywhere() noexcept;
+    void park() noexcept;
+    void push_local(task_base& task) noexcept;
+    void wake_another() noexcept;
+
+    scheduler& home_;
+    unsigned const index_;
+    bool const shared_;  // there are other workers
+
+    task_base* current_task_ = nullptr;
+    task_base* handed_over_ = nullptr;  // to be run by the idle fiber that is switched to
+    task_base* after_task_ = nullptr;
+    after after_ = after::nothing;
+    bool searching_ = false;
+    unsigned slice_ = 0;  // tasks until the next look at timers, poller and injector
+    clock::time_point last_look_;
+    std::uint64_t next_id_ = 0;  // of a block that was taken from all ids of the process
+    std::uint64_t ids_end_ = 0;
+
+    fiber_list idle_fibers_;
+    task_list starved_;  // claimed, but there was no memory for a stack
+    counters counters_;
+    std::uint64_t random_;
+    record_cache records_;
+    deque<task_base> queue_;
+    timers timers_;
+    reactor reactor_;
+    std::thread thread_;
+};
+
+}  // namespace coir::detail

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   promise<T>        whoever produces a result sets it here, once
+//   future<T>         whoever waits for it takes it here, once
+//   shared_future<T>  the same result for many: copyable, get() returns T const&
+// All are usable from tasks, which they suspend, and from plain threads, which they block.
+
+#include <coir/core/base/clock.hpp>
+#include <coir/core/base/errors.hpp>
+#include <coir/core/task/shared_state.hpp>
+#include <coir/core/task/suspend.hpp>
+
+#include <exception>
+#include <future>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+template <class T>
+class future;
+template <class T>
+class shared_future;
+
+namespace detail {
+
+/// The state behind a promise and its futures. An executor derives from it to hear of a cancellation.
+template <class T>
+class future_state : public shared_state_base {
+public:
+    /// With `references` references for those who will hold it.
+    explicit future_state(std::uint32_t references) noexcept { this->publish(references); }
+
+    result_slot<T> result;
+
+    template <class... Args>
+    bool try_set_value(Args&&... args) {
+        if (!this->start_completion()) {
+            return false;
+        }
+        try {
+            result.emplace(std::forward<Args>(args)...);
+        } catch (...) {
+            this->set_current_exception();
+        }
+        this->complete();
+        return true;
+    }
+
+    bool try_set_exception(std::exception_ptr error) noexcept {
+        if (!this->start_completion()) {
+            return false;
+        }
+        this->set_error(std::move(error));
+        this->complete();
+        return true;
+    }
+
+    bool request_cancel(std::string reason) override {
+        if (!this->start_completion()) {
+            return false;
+        }
+        this->set_cancelled(std::make_exception_ptr(coir::cancelled(std::move(reason))));
+        this->complete();
+        return true;
+    }
+};
+
+/// What future and shared_future have in common.
+template <class T>
+class future_base {
+public:
+    using value_type = T;
+
+    /// Waits for the result. Suspends the calling task (blocks a thread). Cancelling the waiting task throws `cancelled` here
+    /// and leaves the future alone.
+    void wait() const { checked().wait_until(k_never); }
+
+    /// As wait(), at most for `d`. `ready` or `timeout`.
+    template <class Rep, class Period>
+    std::future_status wait_for(std::chrono::duration<Rep, Period> const& d) const {
+        return wait_until(deadline_after(clock::now(), d));
+    }
+    /// As wait(), at most until `t`.
+    template <class Clock, class Duration>
+    std::future_status wait_until(std::chrono::time_point<Clock, Duration> const& t) const {
+        return checked().wait_until(to_deadline(t)) ? std::future_status::ready : std::future_status::timeout;
+    }
+
+    bool done() const { return checked().is_done(); }
+    /// Completes the future as cancelled, unless it has its result. Whoever produces it finds try_set_value() false.
+    bool cancel(std::string reason = {}) const { return checked().request_cancel(std::move(reason)); }
+    bool cancelled() const { return done() && checked().was_cancelled(); }
+    /// The exception or null; throws `cancelled` if it was cancelled, invalid_state if there is no result yet.
+    std::exception_ptr exception() const {
+        auto& state = checked();
+        if (!state.is_done()) {
+            throw_no_state("future::exception: there is no result yet");
+        }
+        if (state.was_cancelled()) {
+            state.rethrow_error();
+        }
+        return state.error();
+    }
+    bool valid() const noexcept { return static_cast<bool>(state_); }
+
+    // For the library: the state behind the handle.
+    state_ptr<future_state<T>> const& state() const noexcept { return state_; }
+
+protected:
+    future_base() noexcept = default;
+    explicit future_base(state_ptr<future_state<T>> state) noexcept : state_(std::move(state)) {}
+
+    future_state<T>& checked() const {
+        if (!state_) {
+            throw_no_state("future: the handle is empty");
+        }
+        return *state_;
+    }
+
+    state_ptr<future_state<T>> state_;
+};
+
+}  // namespace detail
+
+/// A result that comes later. Move-only; get() moves the value out once.
+template <class T>
+class future : public detail::future_base<T> {
+public:
+    future() noexcept = default;
+    explicit future(detail::state_ptr<detail::future_state<T>> state) noexcept
+        : detail::future_base<T>(std::move(state)) {}
+    future(future&&) noexcept = default;
+    future& operator=(future&&) noexcept = default;
+
+    /// Waits and moves the value out; rethrows an exception, each time. A second get() of a value throws invalid_state.
+    /// Suspends the calling task (blocks a thread). Cancelling the waiting task cancels the future.
+    T get() {
+        auto& state = this->checked();
+        state.join();
+        state.rethrow_error();
+        if (!state.result.has_value()) {
+            detail::throw_no_state("future::get: the value has been taken already");
+        }
+        return state.result.take();
+    }
+
+    /// Turns this handle, which is empty afterwards, into one that can be copied.
+    shared_future<T> share() noexcept { return shared_future<T>(std::move(this->state_)); }
+};
+
+/// A result for many: copyable, get() does not take the value away.
+template <class T>
+class shared_future : public detail::future_base<T> {
+public:
+    shared_future() noexcept = default;
+    explicit shared_future(detail::state_ptr<detail::future_state<T>> state) noexcept
+        : detail::future_base<T>(std::move(state)) {}
+
+    /// Waits and returns the value, which lives as long as any copy of this handle; rethrows an exception. Suspends.
+    /// Cancelling the waiting task cancels the future, for everybody.
+    std::conditional_t<std::is_void_v<T> || std::is_reference_v<T>, T, std::add_lvalue_reference_t<T const>> get() const {
+        auto& state = this->checked();
+        state.join();
+        state.rethrow_error();
+        return state.result.peek();
+    }
+};
+
+/// Where a result is set, once, by anybody: the call does not suspend, and wakes who waits. Destroying a promise without
+/// a result completes the future with broken_promise.
+template <class T>
+class promise {
+public:
+    promise() : state_(detail::state_ptr<detail::future_state<T>>::adopt(new detail::future_state<T>(1))) {}
+    promise(promise&&) noexcept = default;
+    promise& operator=(promise&& other) noexcept {
+        promise(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~promise() {
+        if (state_) {
+            state_->try_set_exception(std::make_exception_ptr(broken_promise()));
+        }
+    }
+    void swap(promise& other) noexcept {
+        std::swap(state_, other.state_);
+        std::swap(future_taken_, other.future_taken_);
+    }
+
+    /// Once; a second call throws invalid_state.
+    future<T> get_future() {
+        checked();
+        if (std::exchange(future_taken_, true)) {
+            detail::throw_no_state("promise::get_future: the future has been taken already");
+        }
+        return future<T>(state_);
+    }
+
+    /// Throws invalid_state if there is a result already, or the future was cancelled.
+    template <class... Args>
+    void set_value(Args&&... args) {
+        if (!try_set_value(std::forward<Args>(args)...)) {
+            detail::throw_no_state("promise::set_value: there is a result already, or the future was cancelled");
+        }
+    }
+    /// False if there is a result already, or the future was cancelled.
+    template <class... Args>
+    bool try_set_value(Args&&... args) {
+        auto const keep = state_;  // the future's owner may destroy this promise as soon as it has the value
+        return checked().try_set_value(std::forward<Args>(args)...);
+    }
+    void set_exception(std::exception_ptr error) {
+        if (!try_set_exception(std::move(error))) {
+            detail::throw_no_state("promise::set_exception: there is a result already, or the future was cancelled");
+        }
+    }
+    bool try_set_exception(std::exception_ptr error) {
+        auto const keep = state_;
+        return checked().try_set_exception(std::move(error));
+    }
+    /// Did the other side give up?
+    bool cancelled() const { return checked().is_done() && state_->was_cancelled(); }
+
+private:
+    detail::future_state<T>& checked() const {
+        if (!state_) {
+            detail::throw_no_state("promise: moved from");
+        }
+        return *state_;
+    }
+
+    detail::state_ptr<detail::future_state<T>> state_;
+    bool future_taken_ = false;
+};
+
+}  // namespace coir

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <coir/core/task/record_memory.hpp>
+
+namespace coir::detail {
+
+/// A worker's own stock of free slots. Single owner.
+class record_cache {
+public:
+    static constexpr std::size_t k_size_classes = 7;
+
+    record_cache() = default;
+    record_cache(record_cache const&) = delete;
+    record_cache& operator=(record_cache const&) = delete;
+    /// Gives everything back to the central lists.
+    ~record_cache();
+
+    record_header* allocate(std::size_t size_class);
+    void free(record_header* slot) noexcept;
+
+private:
+    struct list {
+        record_header* first = nullptr;
+        std::size_t count = 0;
+    };
+
+    void spill(std::size_t size_class, std::size_t count) noexcept;
+
+    list lists_[k_size_classes];
+};
+
+/// The cache of the worker on this thread, or null. Defined by core/sched.
+record_cache* this_record_cache() noexcept;
+
+}  // namespace coir::detail

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+namespace coir::detail {
+
+class shared_state_base;
+
+/// If `awaited` is a task that nobody has started yet, runs it to its end on the calling task's stack, which would wait
+/// for it anyhow: a tree of tasks then goes depth first and parks a handful of stacks instead of all its leaves.
+/// False if it is something else or has been started. Called from a task; defined by core/sched.
+bool try_run_in_place(shared_state_base& awaited) noexcept;
+
+}  // namespace coir::detail

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/shared_state.hpp>
+
+#include <coir/core/base/back_off.hpp>
+#include <coir/core/task/suspend.hpp>
+#include <coir/core/task/task_base.hpp>
+
+#include "core/task/run_in_place.hpp"
+
+namespace coir::detail {
+
+bool shared_state_base::lock(completion_node*& list) noexcept {
+    back_off wait;
+    std::uintptr_t seen = word_.load(memory_order_acquire);
+    for (;;) {
+        if ((seen & k_done) != 0) {
+            return false;
+        }
+        if ((seen & k_locked) != 0) {
+            wait.pause();
+            seen = word_.load(memory_order_acquire);
+        } else if (word_.compare_exchange_weak(seen, seen | k_locked, memory_order_acquire, memory_order_acquire)) {
+            list = list_of(seen);
+            return true;
+        }
+    }
+}
+
+bool shared_state_base::add(completion_node& node) noexcept {
+    completion_node* list = nullptr;
+    if (!lock(list)) {
+        return false;
+    }
+    node.previous = nullptr;
+    node.next = list;
+    node.linked = true;
+    if (list != nullptr) {
+        list->previous = &node;
+    }
+    unlock(&node);
+    return true;
+}
+
+void shared_state_base::erase(completion_node& node) noexcept {
+    completion_node* list = nullptr;
+    if (!lock(list)) {
+        return;  // done: complete() has unlinked every node before it set k_done
+    }
+    if (node.linked) {
+        (node.previous == nullptr ? list : node.previous->next) = node.next;
+        if (node.next != nullptr) {
+            node.next->previous = node.previous;
+        }
+        node.linked = false;
+    }
+    unlock(list);
+}
+
+void shared_state_base::complete() noexcept {
+    std::uintptr_t nobody = 0;
+    if (!word_.compare_exchange_strong(nobody, k_done, memory_order_release, memory_order_relaxed)) {
+        complete_contended();
+    }
+}
+
+void shared_state_base::complete_contended() noexcept {
+    completion_node* node = nullptr;
+    lock(node);
+    while (node != nullptr && node->next != nullptr) {
+        node = node->next;  // the first to come stands last
+    }
+    wake_list wakes;
+    while (node != nullptr) {
+        completion_node* const earlier = node->previous;
+        node->linked = false;
+        node->on_complete(*node, wakes);
+        node = earlier;
+    }
+    word_.store(k_done, memory_order_release);
+    wakes.wake_all();
+}
+
+std::exception_ptr shared_state_base::error() noexcept {
+    if (outcome_ == outcome::value) {
+        return nullptr;
+    }
+    retrieved_.store(true, memory_order_relaxed);
+    return error_ != nullptr ? error_ : std::make_exception_ptr(cancelled{});
+}
+
+void shared_state_base::rethrow_error() {
+    if (std::exception_ptr const failure = error()) {
+        std::rethrow_exception(failure);
+    }
+}
+
+void shared_state_base::set_error(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    outcome_ = outcome::error;
+}
+
+void shared_state_base::set_cancelled(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    outcome_ = outcome::cancelled;
+}
+
+void shared_state_base::set_current_exception() noexcept {
+    try {
+        throw;
+    } catch (cancelled const&) {
+        set_cancelled(std::current_exception());
+    } catch (...) {
+        set_error(std::current_exception());
+    }
+}
+
+bool shared_state_base::try_add_reference(void const* record) noexcept {
+    atomic<std::uint32_t>& references = record_references(record);
+    std::uint32_t count = references.load(memory_order_acquire);
+    while (count != 0) {
+        if (references.compare_exchange_weak(count, count + 1, memory_order_acquire)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void shared_state_base::join() {
+    if (is_done()) {
+        return;
+    }
+    task_base* const self = current_task_or_null();
+    if (self == nullptr) {
+        wait_uncancelled();
+        return;
+    }
+    if (static_cast<shared_state_base*>(self) == this) {
+        throw invalid_state("a task cannot await itself");
+    }
+    if (!self->accepts_cancel()) {
+        wait_uncancelled();
+        return;
+    }
+    if (!self->start_forwarding_cancel(*this)) {
+        // Cancelled before it got here: the awaited one is cancelled in its place. If that is done already, the
+        // request stays.
+        self->forward_pending_cancel(*this);
+        wait_uncancelled();
+        return;
+    }
+    bool interrupted = false;
+    if (!try_run_in_place(*this)) {
+        wait_point wait(cancel_policy::only_interrupt);
+        join_node node(wait.who());
+        if (add(node) && wait.suspend() != wake_reason::notified) {
+            erase(node);
+            interrupted = true;  // tasks that await each other in a circle were cancelled
+        }
+    }
+    self->stop_forwarding_cancel();
+    await_completion(!interrupted);
+    if (interrupted && !is_done()) {
+        self->deliver_cancel();
+    }
+}
+
+// The completer claims its waiters a few instructions before it sets k_done.
+void shared_state_base::await_completion(bool is_due) const noexcept {
+    for (back_off pause; is_due && !is_done();) {
+        pause.pause();
+    }
+}
+
+void shared_state_base::wait_uncancelled() noexcept {
+    while (!is_done()) {
+        wait_point wait(cancel_policy::ignore);
+        join_node node(wait.who());
+        if (add(node)) {
+            wait.suspend();
+        }
+    }
+}
+
+bool shared_state_base::wait_until(clock::time_point deadline) {
+    if (is_done()) {
+        return true;
+    }
+    if (static_cast<shared_state_base*>(current_task_or_null()) == this) {
+        throw invalid_state("a task cannot await itself");
+    }
+    wait_point wait;
+    join_node node(wait.who());
+    if (!add(node)) {
+        return true;
+    }
+    if (wait.suspend(deadline) == wake_reason::notified) {
+        await_completion(true);
+        return true;
+    }
+    erase(node);
+    if (is_done()) {
+        return true;  // nothing that arrived is lost: a cancellation waits for the next suspension point
+    }
+    wait.throw_if_cancelled();
+    return false;
+}
+
+void throw_no_state(char const* what) {
+    throw invalid_state(what);
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/sleep.hpp>
+
+#include "core/task/suspend_task.hpp"
+
+#include <coir/core/task/suspend.hpp>
+#include <coir/core/task/task_base.hpp>
+
+#include <thread>
+
+namespace coir {
+namespace detail {
+
+void sleep_until_deadline(clock::time_point deadline) {
+    if (deadline <= clock::now()) {
+        yield();
+        return;
+    }
+    wait_point wait;
+    wait.suspend(deadline);  // nobody else knows of this wait: it ends by time-out or by cancellation
+    wait.throw_if_cancelled();
+}
+
+}  // namespace detail
+
+void yield() {
+    if (detail::current_task_or_null() == nullptr) {
+        std::this_thread::yield();
+        return;
+    }
+    detail::throw_if_cancel_pending();
+    detail::yield_current_task();
+}
+
+clock::time_point interval::tick() {
+    clock::time_point const now = clock::now();
+    clock::time_point due = next_ + period_;
+    if (due < now) {
+        due += (now - due + period_ - clock::duration(1)) / period_ * period_;  // the first multiple that is not past
+    }
+    sleep_until(due);
+    next_ = due;
+    return due;
+}
+
+}  // namespace coir

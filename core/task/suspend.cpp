@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/suspend.hpp>
+
+#include "core/base/futex.hpp"
+#include "core/task/suspend_task.hpp"
+
+#include <coir/core/base/tls.hpp>
+#include <coir/core/task/task_base.hpp>
+
+namespace coir::detail {
+namespace {
+
+// How often a thread looks before it sleeps. Guessed: a few microseconds, less than a futex sleep and wake cost.
+constexpr int k_thread_spins = 200;
+
+}  // namespace
+
+wake_reason thread_waiter::sleep_until(clock::time_point deadline) noexcept {
+    for (int spin = 0; spin < k_thread_spins && !word.is_woken(); ++spin) {
+        spin_pause();
+    }
+    // The thread is its own publisher: it publishes and then sleeps as long as nobody has changed the word.
+    if (word.publish_suspended() == wait_step::make_ready) {
+        return word.reason();
+    }
+    while (!word.is_woken()) {
+        std::uint32_t const seen = word.raw().load(memory_order_acquire);
+        if ((seen & wait_word::k_woken) != 0) {
+            break;
+        }
+        if (deadline == k_never) {
+            futex_wait(word.raw(), seen);
+        } else if (!futex_wait_until(word.raw(), seen, deadline) && word.try_claim(wake_reason::timed_out)) {
+            return wake_reason::timed_out;
+        }
+    }
+    return word.reason();
+}
+
+void thread_waiter::unpark() noexcept {
+    futex_wake(word.raw(), 1);
+}
+
+void waiter::make_ready() noexcept {
+    if (is_task()) {
+        make_task_ready(static_cast<task_base&>(*this));
+    } else {
+        static_cast<thread_waiter*>(this)->unpark();
+    }
+}
+
+waiter& this_waiter() {
+    if (task_base* const task = current_task_or_null()) {
+        return *task;
+    }
+    void* const object = this_thread_object([]() -> void* { return new thread_waiter; },
+                                            [](void* p) { delete static_cast<thread_waiter*>(p); });
+    return *static_cast<thread_waiter*>(object);
+}
+
+void throw_if_cancel_pending() {
+    task_base* const task = current_task_or_null();
+    if (task != nullptr && task->cancel_is_pending() && task->accepts_cancel()) {
+        task->deliver_cancel();
+    }
+}
+
+void deliver_cancel() {
+    current_task_or_null()->deliver_cancel();
+}
+
+wait_point::wait_point(cancel_policy policy) : policy_(policy) {
+    node.who = &this_waiter();
+    node.wait = this;
+    prepare_again();
+}
+
+void wait_point::prepare_again() {
+    if (!node.who->is_task()) {
+        node.who->word.prepare(false);
+        return;
+    }
+    auto& task = static_cast<task_base&>(*node.who);
+    bool const cancellable = policy_ != cancel_policy::ignore && task.accepts_cancel();
+    // First the word, then the requests: see invariant 5 of wait_word.hpp.
+    task.word.prepare(cancellable);
+    if (cancellable && policy_ == cancel_policy::deliver && task.cancel_is_pending()) [[unlikely]] {
+        task.deliver_cancel();
+    }
+}
+
+wake_reason wait_point::suspend(clock::time_point deadline) noexcept {
+    reason_ = node.who->is_task() ? suspend_task(static_cast<task_base&>(*node.who), deadline)
+                                  : static_cast<thread_waiter*>(node.who)->sleep_until(deadline);
+    return reason_;
+}
+
+void wait_point::throw_if_cancelled() const {
+    if (reason_ == wake_reason::cancelled) {
+        static_cast<task_base*>(node.who)->deliver_cancel();
+    }
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// How everything above waits, without knowing the scheduler: declared here, defined by core/sched.
+
+#include <coir/core/base/clock.hpp>
+#include <coir/core/task/waiter.hpp>
+
+namespace coir::detail {
+
+inline constexpr clock::time_point k_never = clock::time_point::max();
+
+/// Whether a cancellation request may end a wait.
+enum class cancel_policy : unsigned char {
+    deliver,         ///< a suspension point: a request is thrown, unless the task is shielded or unwinding
+    ignore,          ///< a request waits for a later suspension point
+    only_interrupt,  ///< a pending request does not matter, one that comes during the wait ends it
+};
+
+/// The task that runs on the calling thread, or null.
+task_base* current_task_or_null() noexcept;
+
+/// The calling task, or on a plain thread the thread.
+waiter& this_waiter();
+
+/// Throws a pending cancellation request of the calling task. What every suspension point does that need not wait.
+void throw_if_cancel_pending();
+
+/// For code that had to do something first after a wait that a cancellation ended: throws it.
+[[noreturn]] void deliver_cancel();
+
+/// One wait of the calling task or thread. See waiter.hpp for its use.
+class wait_point {
+public:
+    /// Prepares the wait. Throws a pending cancellation, unless told to ignore it.
+    explicit wait_point(cancel_policy policy = cancel_policy::deliver);
+    wait_point(wait_point const&) = delete;
+    wait_point& operator=(wait_point const&) = delete;
+
+    /// Suspends the task (blocks the thread) until somebody claims the wait or the deadline has passed.
+    wake_reason suspend(clock::time_point deadline = k_never) noexcept;
+
+    /// Instead of suspend(), when a node was published and there turns out to be nothing to wait for: ends the wait, or, if
+    /// somebody is just ending it, takes that wake so that it does not hit a later wait.
+    void withdraw() noexcept {
+        if (!node.who->word.try_claim(wake_reason::notified)) {
+            suspend();
+        }
+    }
+
+    /// After suspend(): throws `cancelled` if that is what ended the wait. The caller has unlinked its nodes.
+    void throw_if_cancelled() const;
+
+    /// For waits in a loop: goes through a whole new wait with the same node. Throws a pending cancellation.
+    void prepare_again();
+
+    waiter& who() const noexcept { return *node.who; }
+
+    /// The wait whose node this is.
+    static wait_point& of(wait_node& node) noexcept { return *static_cast<own_node&>(node).wait; }
+
+private:
+    struct own_node : wait_node {
+        wait_point* wait = nullptr;
+    };
+
+public:
+    own_node node;
+
+private:
+    cancel_policy const policy_;
+    wake_reason reason_ = wake_reason::none;
+};
+
+}  // namespace coir::detail

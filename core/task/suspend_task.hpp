@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The verbs of the scheduler that waiting is built on. Declared here, defined by core/sched, so that a task
+// never includes the scheduler.
+
+#include <coir/core/task/suspend.hpp>
+#include <coir/core/time/timer_node.hpp>
+
+namespace coir::detail {
+
+/// Leaves the stack of `self`, the current task, whose word is prepared; returns when its wait was claimed and woken.
+/// Passing the deadline claims it with wake_reason::timed_out.
+wake_reason suspend_task(task_base& self, clock::time_point deadline) noexcept;
+
+/// Puts a suspended task, whose wait has been claimed and woken, back into a queue.
+void make_task_ready(task_base& task) noexcept;
+
+/// Puts the current task behind all others that are ready.
+void yield_current_task() noexcept;
+
+/// Adds a timer to the heap of the worker on this thread. Throws std::bad_alloc.
+void add_timer_here(timer_node& node, clock::time_point deadline);
+
+/// Takes a timer out of whatever heap it is in; afterwards nobody touches it. True if it had not fired.
+bool remove_timer(timer_node& node) noexcept;
+
+}  // namespace coir::detail

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   spawn(f, args...)            starts f(args...) concurrently          -> task<R>
+//   spawn(task_options, f, ...)  the same, with a name or a stack size
+//   task<T>                      the handle: wait, take the value, cancel, detach
+
+#include <coir/core/base/clock.hpp>
+#include <coir/core/base/errors.hpp>
+#include <coir/core/task/task_base.hpp>
+#include <coir/core/task/task_ref.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// How a task is spawned. Every member has a default.
+struct task_options {
+    /// Shown in reports. Empty: "task-<id>".
+    std::string name = {};
+    /// Address space of the task's own stack in bytes; 0: it shares the runtime's stacks.
+    std::size_t stack_size = 0;
+};
+
+namespace detail {
+
+template <class R>
+class task_result : public task_base {
+public:
+    using task_base::task_base;
+    result_slot<R> result;
+};
+
+// The callable with its arguments, in one object that is called once.
+template <class F, class... Args>
+class bound_call {
+public:
+    template <class G, class... As>
+    explicit bound_call(G&& function, As&&... args)
+        : function_(std::forward<G>(function)), args_(std::forward<As>(args)...) {}
+
+    decltype(auto) operator()() {
+        return std::apply(
+            [this](Args&... args) -> decltype(auto) { return std::invoke(std::move(function_), std::move(args)...); },
+            args_);
+    }
+
+private:
+    F function_;
+    [[no_unique_address]] std::tuple<Args...> args_;
+};
+
+template <class R, class Call>
+class task_record final : public task_result<R> {
+public:
+    template <class... Parts>
+    explicit task_record(scheduler& home, task_base* parent, Parts&&... parts) : task_result<R>(home, parent) {
+        if constexpr (k_in_place) {
+            ::new (static_cast<void*>(&storage_)) Call(std::forward<Parts>(parts)...);
+        } else {
+            storage_.boxed = new Call(std::forward<Parts>(parts)...);
+        }
+        this->publish(2);  // the handle's and the runtime's
+    }
+    // The callable has been destroyed by invoke() or discard(): every task gets to one of them.
+    ~task_record() override = default;
+
+private:
+    static constexpr bool k_in_place = sizeof(Call) <= 384 && alignof(Call) <= 16;
+
+    union storage {
+        storage() {}
+        ~storage() {}
+        std::conditional_t<k_in_place, Call, char> in_place;
+        Call* boxed;
+    };
+
+    struct end_of_call {
+        task_record& self;
+        ~end_of_call() { self.discard(); }
+    };
+
+    Call& call() noexcept {
+        if constexpr (k_in_place) {
+            return storage_.in_place;
+        } else {
+            return *storage_.boxed;
+        }
+    }
+
+    void invoke() override {
+        // The callable, with all that it captured, ends before anybody sees the task done.
+        end_of_call const end{*this};
+        if constexpr (std::is_void_v<R>) {
+            call()();
+            this->result.emplace();
+        } else {
+            this->result.emplace(call()());
+        }
+    }
+
+    void discard() noexcept override {
+        if constexpr (k_in_place) {
+            storage_.in_place.~Call();
+        } else {
+            delete storage_.boxed;
+        }
+    }
+
+    storage storage_;
+};
+
+/// The runtime of the calling task. Throws no_running_runtime.
+scheduler& current_scheduler();
+/// Puts a new task into a queue of `home`. Throws no_running_runtime if that has shut down, std::bad_alloc.
+void spawn_record(scheduler& home, task_base& task);
+void apply_options(task_base& task, task_options&& options);
+
+template <class F, class... Args>
+using spawn_result_t = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+
+template <class F, class... Args>
+concept spawnable = std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>;
+
+// A record that was made and not accepted: its callable has not run.
+struct record_guard {
+    task_base* record;
+    ~record_guard() {
+        if (record != nullptr) {
+            record->abandon_unspawned();
+        }
+    }
+};
+
+}  // namespace detail
+
+/// The handle of a task. Move-only. Dropping it detaches the task: the runtime owns it until it ends.
+/// All members may be called from any thread and from tasks of other runtimes. Using an empty handle throws
+/// invalid_state.
+template <class T>
+class task {
+public:
+    using value_type = T;
+
+    task() noexcept = default;
+
+    /// Waits for the task and moves its value out; rethrows its exception, each time. A second get() of a value throws
+    /// invalid_state. Suspends the calling task (blocks a thread). Cancelling the waiting task cancels this one and
+    /// get() then waits for its end; awaiting a cancelled task throws `cancelled`. A task that awaits itself:
+    /// invalid_state.
+    T get() {
+        auto& state = checked();
+        state.join();
+        state.rethrow_error();
+        if (!state.result.has_value()) {
+            detail::throw_no_state("task::get: the value has been taken already");
+        }
+        return state.result.take();
+    }
+
+    /// Waits until the task has ended. Suspends. Cancelling the waiting task throws `cancelled` here and leaves the awaited
+    /// one alone.
+    void wait() const { checked().wait_until(detail::k_never); }
+
+    /// As wait(), at most for `d`. `ready` or `timeout`.
+    template <class Rep, class Period>
+    std::future_status wait_for(std::chrono::duration<Rep, Period> const& d) const {
+        return wait_until(detail::deadline_after(clock::now(), d));
+    }
+    /// As wait(), at most until `t`.
+    template <class Clock, class Duration>
+    std::future_status wait_until(std::chrono::time_point<Clock, Duration> const& t) const {
+        return checked().wait_until(detail::to_deadline(t)) ? std::future_status::ready : std::future_status::timeout;
+    }
+
+    bool done() const { return checked().is_done(); }
+    /// Did it end by cancellation?
+    bool cancelled() const { return done() && checked().was_cancelled(); }
+    /// The exception that it ended with, or null; throws `cancelled` if it was cancelled, invalid_state if it has not
+    /// ended. Counts as having retrieved it.
+    std::exception_ptr exception() const {
+        auto& state = checked();
+        if (!state.is_done()) {
+            detail::throw_no_state("task::exception: the task has not ended");
+        }
+        if (state.was_cancelled()) {
+            state.rethrow_error();
+        }
+        return state.error();
+    }
+
+    /// Requests cancellation; see task_ref::cancel. False if the task has ended.
+    bool cancel(std::string reason = {}) const { return checked().request_cancel(std::move(reason)); }
+    unsigned cancelling() const { return checked().cancelling(); }
+    unsigned uncancel() const { return checked().uncancel(); }
+
+    std::string name() const { return checked().name(); }
+    /// Not while other threads ask for the name.
+    void set_name(std::string name) { checked().set_name(std::move(name)); }
+    std::uint64_t id() const { return checked().id(); }
+    task_ref ref() const { return task_ref(detail::state_ptr<detail::task_base>::share(&checked())); }
+
+    /// Lets go of the task, which runs on.
+    void detach() noexcept { state_ = {}; }
+    /// Whether this handle refers to a task.
+    bool valid() const noexcept { return static_cast<bool>(state_); }
+
+    // For the library: the state behind the handle.
+    explicit task(detail::state_ptr<detail::task_result<T>> state) noexcept : state_(std::move(state)) {}
+    detail::state_ptr<detail::task_result<T>> const& state() const noexcept { return state_; }
+    task(task&&) noexcept = default;
+    task& operator=(task&&) noexcept = default;
+
+private:
+    detail::task_result<T>& checked() const {
+        if (!state_) {
+            detail::throw_no_state("task: the handle is empty (moved from or detached)");
+        }
+        return *state_;
+    }
+
+    detail::state_ptr<detail::task_result<T>> state_;
+};
+
+namespace detail {
+
+template <class F, class... Args>
+auto spawn_in(scheduler& home, task_options* options, F&& function, Args&&... args) {
+    using result = spawn_result_t<F, Args...>;
+    using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
+    using record = task_record<result, call>;
+    static_assert(sizeof(record) <= k_largest_record);
+    auto* const made =
+        new record(home, current_task_or_null(), std::forward<F>(function), std::forward<Args>(args)...);
+    record_guard guard{made};
+    if (options != nullptr) {
+        apply_options(*made, std::move(*options));
+    }
+    spawn_record(home, *made);
+    guard.record = nullptr;
+    return task<result>(state_ptr<task_result<result>>::adopt(made));
+}
+
+}  // namespace detail
+
+/// Starts `f(args...)` concurrently and returns its handle. The arguments are decayed and moved, as std::thread does. The
+/// task starts later, in the order of spawning. Does not suspend. Throws no_running_runtime outside of a task,
+/// std::bad_alloc.
+template <class F, class... Args>
+    requires(!std::is_same_v<std::decay_t<F>, task_options>)
+auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
+    static_assert(detail::spawnable<F, Args...>,
+                  "coir::spawn: the first argument must be callable with the others, which are decayed and moved");
+    return detail::spawn_in(detail::current_scheduler(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+/// The same, with options. Throws stack_allocation errors later, if at all: the task then waits for memory.
+template <class F, class... Args>
+auto spawn(task_options options, F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
+    static_assert(detail::spawnable<F, Args...>,
+                  "coir::spawn: the second argument must be callable with those after it, which are decayed and moved");
+    return detail::spawn_in(detail::current_scheduler(), &options, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+}  // namespace coir

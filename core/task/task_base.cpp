@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/task_base.hpp>
+
+#include <coir/core/base/assert.hpp>
+#include <coir/core/base/back_off.hpp>
+
+#include "core/task/task_events.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace coir::detail {
+
+// The lock bit of cancel_. Held for a few instructions; see wait_word.hpp for what it protects.
+class task_base::cancel_lock {
+public:
+    explicit cancel_lock(task_base& t) noexcept : cancel_(t.cancel_) {
+        back_off wait;
+        while ((cancel_.fetch_or(k_locked, memory_order_seq_cst) & k_locked) != 0) {
+            wait.pause();
+        }
+    }
+    cancel_lock(cancel_lock const&) = delete;
+    cancel_lock& operator=(cancel_lock const&) = delete;
+    ~cancel_lock() { cancel_.fetch_and(~k_locked, memory_order_seq_cst); }
+
+    std::uint32_t bits() const noexcept { return cancel_.load(memory_order_relaxed); }
+    // Others change only k_locked meanwhile, and that by operations that leave the rest alone.
+    void set(std::uint32_t bits) noexcept { cancel_.fetch_or(bits, memory_order_seq_cst); }
+    void clear(std::uint32_t bits) noexcept { cancel_.fetch_and(~bits, memory_order_seq_cst); }
+    void count(std::uint32_t by) noexcept { cancel_.fetch_add(by, memory_order_seq_cst); }
+
+private:
+    atomic<std::uint32_t>& cancel_;
+};
+
+task_base::task_base(scheduler& home, task_base* parent) noexcept
+    : waiter(kind::task), home_number_(number_of(home)), home_(&home), id_(next_task_id(home)),
+      parent_id_(parent != nullptr ? parent->id_ : 0), parent_(parent) {}
+
+task_base::~task_base() = default;
+
+void task_base::destroy() noexcept {
+    if (is_done() && has_error() && !was_cancelled() && !error_was_retrieved()) {
+        // The handler gets a task_ref, and may keep it: the record lives once more, retrieved this time.
+        std::exception_ptr const failure = error();
+        record_references(this).store(1, memory_order_release);
+        report_unretrieved(*this, home_number_, failure);
+        release_reference();
+        return;
+    }
+    delete this;
+}
+
+task_extra& task_base::extra() {
+    if (!extra_) {
+        extra_ = std::make_unique<task_extra>();
+    }
+    return *extra_;
+}
+
+std::string task_base::name() const {
+    if (extra_ && !extra_->name.empty()) {
+        return extra_->name;
+    }
+    return "task-" + std::to_string(id_);
+}
+
+void task_base::set_name(std::string name) {
+    extra().name = std::move(name);
+}
+
+std::size_t task_base::copy_name(char* buffer, std::size_t size) const noexcept {
+    if (size == 0) {
+        return 0;
+    }
+    if (extra_ && !extra_->name.empty()) {
+        std::size_t const length = std::min(size, extra_->name.size());
+        std::memcpy(buffer, extra_->name.data(), length);
+        return length;
+    }
+    char digits[20];
+    std::size_t count = 0;
+    for (std::uint64_t rest = id_; count == 0 || rest != 0; rest /= 10) {
+        digits[count++] = static_cast<char>('0' + rest % 10);
+    }
+    std::string_view const prefix = "task-";
+    std::size_t length = 0;
+    for (char const c : prefix) {
+        if (length < size) {
+            buffer[length++] = c;
+        }
+    }
+    while (count != 0 && length < size) {
+        buffer[length++] = digits[--count];
+    }
+    return length;
+}
+
+state_ptr<task_base> task_base::parent() const noexcept {
+    // The record may belong to something else by now: then it is no task, or one with another id.
+    if (parent_ == nullptr || !try_add_reference(parent_)) {
+        return {};
+    }
+    auto const found = state_ptr<shared_state_base>::adopt(parent_);
+    if (!found->is_task()) {
+        return {};
+    }
+    auto* const task = static_cast<task_base*>(found.get());
+    return task->id_ == parent_id_ ? state_ptr<task_base>::share(task) : state_ptr<task_base>{};
+}
+
+void task_base::run() noexcept {
+    if (cancel_is_pending()) {
+        discard();
+        set_cancelled();
+    } else {
+        try {
+            invoke();
+        } catch (...) {
+            set_current_exception();
+        }
+    }
+    complete();
+}
+
+void task_base::abandon_unspawned() noexcept {
+    discard();
+    release_reference();
+    release_reference();
+}
+
+bool task_base::accepts_cancel() const noexcept {
+    return shield_depth_ == 0 && std::uncaught_exceptions() == 0;
+}
+
+task_base::cancel_result task_base::request_cancel_here(std::string const& reason,
+                                                        state_ptr<shared_state_base>& forward_to) {
+    wait_step step = wait_step::nothing;
+    {
+        cancel_lock lock(*this);
+        if (is_done()) {
+            return cancel_result::done_already;
+        }
+        if (!reason.empty()) {
+            extra().cancel_reason = reason;
+        }
+        lock.count(k_one_request);
+        if (awaiting_ != nullptr) {
+            forward_to = state_ptr<shared_state_base>::share(awaiting_);
+            return cancel_result::forward;
+        }
+        lock.set(k_requested);
+        step = word.cancel();
+    }
+    if (step == wait_step::make_ready) {
+        make_ready();
+    }
+    return cancel_result::delivered;
+}
+
+// A task that awaits another one passes the request on, and so on down the chain: a loop, as chains may be long. Tasks
+// that await each other in a circle (a deadlock) have the request delivered to the one that was asked.
+bool task_base::request_cancel(std::string reason) {
+    auto target = state_ptr<task_base>::share(this);
+    auto hare = target;
+    bool first = true;
+    for (std::size_t hops = 1, next_mark = 2;; ++hops) {
+        state_ptr<shared_state_base> forward_to;
+        cancel_result const result = target->request_cancel_here(reason, forward_to);
+        if (result == cancel_result::done_already && first) {
+            return false;
+        }
+        bool accepted = result == cancel_result::delivered;
+        bool in_circle = false;
+        if (result == cancel_result::forward) {
+            if (forward_to->is_task()) {
+                auto next = state_ptr<task_base>::share(static_cast<task_base*>(forward_to.get()));
+                in_circle = next.get() == hare.get();
+                if (!in_circle && !next->is_done()) {
+                    if (hops == next_mark) {
+                        hare = next;
+                        next_mark *= 2;
+                    }
+                    target = std::move(next);
+                    first = false;
+                    continue;
+                }
+            } else {
+                accepted = forward_to->request_cancel(reason);
+            }
+        }
+        if (!accepted && result != cancel_result::done_already) {
+            // What it awaits has ended already (the task is about to go on) or never will: the request is its own.
+            target->keep_request(in_circle);
+        }
+        return true;
+    }
+}
+
+void task_base::keep_request(bool interrupt) {
+    wait_step step = wait_step::nothing;
+    {
+        cancel_lock lock(*this);
+        lock.set(k_requested);
+        if (interrupt) {
+            step = word.cancel();
+        }
+    }
+    if (step == wait_step::make_ready) {
+        make_ready();
+    }
+}
+
+void task_base::cancel_for_shutdown() {
+    {
+        cancel_lock lock(*this);
+        if ((lock.bits() & k_shutting_down) != 0) {
+            return;
+        }
+        lock.set(k_shutting_down);
+    }
+    request_cancel("the runtime is shutting down");
+}
+
+unsigned task_base::cancelling() const noexcept {
+    return cancel_.load(memory_order_relaxed) >> k_count_shift;
+}
+
+unsigned task_base::uncancel() noexcept {
+    cancel_lock lock(*this);
+    unsigned const count = lock.bits() >> k_count_shift;
+    if (count == 0) {
+        return 0;
+    }
+    lock.count(std::uint32_t{0} - k_one_request);
+    if (count == 1) {
+        lock.clear(k_requested);
+    }
+    return count - 1;
+}
+
+bool task_base::take_back_own_request(unsigned at_entry, bool pending_at_entry) noexcept {
+    bool const others = uncancel() > at_entry;
+    if (!others && !pending_at_entry) {
+        cancel_lock lock(*this);
+        lock.clear(k_requested);
+    }
+    return others;
+}
+
+void task_base::deliver_cancel() {
+    std::string reason;
+    {
+        cancel_lock lock(*this);
+        lock.clear(k_requested);
+        if (extra_) {
+            reason = extra_->cancel_reason;
+        }
+    }
+    throw cancelled(std::move(reason));
+}
+
+bool task_base::start_forwarding_cancel(shared_state_base& target) noexcept {
+    cancel_lock lock(*this);
+    if ((lock.bits() & (k_requested | k_shutting_down)) != 0) {
+        return false;
+    }
+    awaiting_ = &target;
+    return true;
+}
+
+void task_base::stop_forwarding_cancel() noexcept {
+    cancel_lock lock(*this);
+    awaiting_ = nullptr;
+}
+
+void task_base::forward_pending_cancel(shared_state_base& target) {
+    std::string reason;
+    {
+        cancel_lock lock(*this);
+        if (extra_) {
+            reason = extra_->cancel_reason;
+        }
+    }
+    if (target.request_cancel(std::move(reason))) {
+        cancel_lock lock(*this);
+        lock.clear(k_requested);
+    }
+}
+
+}  // namespace coir::detail

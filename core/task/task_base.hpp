@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A task as the runtime knows it. The typed parts (callable, result) are in task.hpp.
+//
+// Life: created -> started (or started_in_place) -> done. Only the worker that runs a task writes its plain members;
+// other threads go through the words below.
+//
+//   run_state_       created -> started | started_in_place, by whoever runs it first: the worker that takes it from a
+//                    queue, or the task that awaits it and runs it on its own stack
+//   in_place_ready_  only for started_in_place, whose old queue entry may still lie somewhere: of two entries, exactly
+//                    the one that takes this flag resumes the task, the other one is stale
+//   word (waiter)    the current wait
+//   cancel_          requests: see cancel_word below
+//
+// References: one for the handle, one for the runtime. The runtime's is released by the worker that ran the task; for a
+// task that was run in place it is released by whoever finds the stale queue entry.
+
+#include <coir/core/task/shared_state.hpp>
+#include <coir/core/task/suspend.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace coir::detail {
+
+class scheduler;
+struct fiber;
+
+/// Things that few tasks have.
+struct task_extra {
+    std::string name;
+    std::string cancel_reason;
+    std::size_t stack_size = 0;
+};
+
+class task_base : public shared_state_base, public waiter {
+public:
+    enum class run_state : std::uint8_t { created, started, started_in_place };
+
+    bool is_task() const noexcept final { return true; }
+
+    std::uint64_t id() const noexcept { return id_; }
+    std::string name() const;
+    void set_name(std::string name);
+    /// For signal handlers: copies as much of the name as fits, without allocating. Returns the length.
+    std::size_t copy_name(char* buffer, std::size_t size) const noexcept;
+
+    /// The task that spawned this one, if its record still lives.
+    state_ptr<task_base> parent() const noexcept;
+    scheduler& home() const noexcept { return *home_; }
+
+    // --- cancellation ----------------------------------------------------------------------------------------------
+    bool request_cancel(std::string reason) final;
+    /// How many requests have not been taken back by uncancel().
+    unsigned cancelling() const noexcept;
+    unsigned uncancel() noexcept;
+    /// For the task itself: is there something to be thrown at this point?
+    bool cancel_is_pending() const noexcept {
+        return (cancel_.load(memory_order_seq_cst) & (k_requested | k_shutting_down)) != 0;
+    }
+    /// For a scope that made one request of its own since it saw `at_entry` of them: takes that back, and with it the
+    /// request itself unless others made one. True if others did.
+    bool take_back_own_request(unsigned at_entry, bool pending_at_entry) noexcept;
+    /// Makes a request that was delivered already pending again.
+    void rearm_cancel() noexcept { keep_request(false); }
+    /// For the task itself: clears the request and throws it.
+    [[noreturn]] void deliver_cancel();
+    /// Every suspension point throws from now on.
+    void cancel_for_shutdown();
+    /// May a cancellation be thrown here: no shield, no unwinding.
+    bool accepts_cancel() const noexcept;
+
+    /// For the task itself: while it waits for `target`, a request goes to `target`. False if a request is pending.
+    bool start_forwarding_cancel(shared_state_base& target) noexcept;
+    void stop_forwarding_cancel() noexcept;
+    /// For the task itself: cancels `target` in its own place, if that is not done yet.
+    void forward_pending_cancel(shared_state_base& target);
+
+    void shield() noexcept { ++shield_depth_; }
+    void unshield() noexcept { --shield_depth_; }
+
+    // --- running ---------------------------------------------------------------------------------------------------
+    /// The first time: true for the one who has to run it.
+    bool claim_start(run_state how, bool shared) noexcept {
+        if (!shared) {
+            return run_state_.load(memory_order_relaxed) == run_state::created &&
+                   (run_state_.store(how, memory_order_relaxed), true);
+        }
+        run_state expected = run_state::created;
+        return run_state_.compare_exchange_strong(expected, how, memory_order_acq_rel, memory_order_acquire);
+    }
+    run_state state_of_run() const noexcept { return run_state_.load(memory_order_acquire); }
+
+    /// Runs the callable, stores its result and wakes who waits. Never throws. May return on another thread.
+    void run() noexcept;
+    /// Instead of spawning it: destroys the callable and the record, of which nobody has a reference yet.
+    void abandon_unspawned() noexcept;
+
+    // The scheduler's, while it holds the task.
+    task_base* queue_next = nullptr;
+    fiber* suspended_on = nullptr;
+    atomic<bool> in_place_ready_{false};
+    /// Its queue entry lies in a deque, which does not link through the record; so a second entry may exist.
+    bool may_run_in_place = false;
+    bool has_own_stack = false;
+
+    std::size_t own_stack_size() const noexcept { return extra_ ? extra_->stack_size : 0; }
+
+protected:
+    task_base(scheduler& home, task_base* parent) noexcept;
+    ~task_base() override;
+
+    /// Runs the callable and destroys it; stores the value. Throws what the callable throws.
+    virtual void invoke() = 0;
+    /// Destroys a callable that will not run.
+    virtual void discard() noexcept = 0;
+
+    void destroy() noexcept final;
+
+public:
+    task_extra& extra();
+
+private:
+    friend class scheduler;
+
+    // cancel_: the lock of the request, two flags, and the count of requests.
+    static constexpr std::uint32_t k_locked = 1;
+    static constexpr std::uint32_t k_requested = 2;
+    static constexpr std::uint32_t k_shutting_down = 4;
+    static constexpr std::uint32_t k_one_request = 8;
+    static constexpr unsigned k_count_shift = 3;
+
+    class cancel_lock;
+
+    enum class cancel_result : std::uint8_t { done_already, delivered, forward };
+    cancel_result request_cancel_here(std::string const& reason, state_ptr<shared_state_base>& forward_to);
+    /// A request that could not be passed on stays here. `interrupt`: also ends the present wait.
+    void keep_request(bool interrupt);
+
+    atomic<std::uint32_t> cancel_{0};
+    atomic<run_state> run_state_{run_state::created};
+    std::uint32_t shield_depth_ = 0;
+    std::uint32_t home_number_;
+    scheduler* home_;
+    std::uint64_t id_;
+    std::uint64_t parent_id_;
+    shared_state_base* parent_;  // perhaps gone: see parent()
+    shared_state_base* awaiting_ = nullptr;  // under cancel_'s lock
+    std::unique_ptr<task_extra> extra_;
+};
+
+}  // namespace coir::detail

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What a task tells the runtime that it belongs to. Defined by core/sched.
+
+#include <coir/core/task/task_base.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <vector>
+
+namespace coir::detail {
+
+/// A number that no other runtime of the process has or had.
+std::uint32_t number_of(scheduler const& home) noexcept;
+
+/// An id that no other task of the process has or had.
+std::uint64_t next_task_id(scheduler& home) noexcept;
+
+/// The tasks of that runtime that have not ended.
+std::vector<state_ptr<task_base>> live_tasks_of(scheduler const& home);
+
+/// `failed` ended with an exception that nobody looked at. Its runtime may be gone by now: then the default handler
+/// reports it.
+void report_unretrieved(task_base& failed, std::uint32_t home_number, std::exception_ptr const& error) noexcept;
+
+}  // namespace coir::detail

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/task_group.hpp>
+
+#include <coir/core/task/wait_many.hpp>
+
+#include <algorithm>
+#include <mutex>
+
+namespace coir {
+namespace {
+
+using detail::shared_state_base;
+using detail::task_base;
+
+// Ended well: nothing to wait for and nothing to tell.
+bool is_over(detail::state_ptr<task_base> const& child) noexcept {
+    return child->is_done() && (!child->has_error() || child->was_cancelled());
+}
+
+void throw_together(std::vector<std::exception_ptr> failures) {
+    if (failures.size() == 1) {
+        std::rethrow_exception(failures.front());
+    }
+    if (!failures.empty()) {
+        throw exception_group(std::move(failures));
+    }
+}
+
+}  // namespace
+
+task_group::~task_group() {
+    cancel_shield const shield;
+    cancel();
+    await_children(false);
+}
+
+void task_group::add(detail::state_ptr<task_base> child) {
+    bool cancel_it = false;
+    {
+        std::lock_guard const guard(lock_);
+        if (children_.size() >= prune_at_) {
+            std::erase_if(children_, is_over);
+            prune_at_ = std::max<std::size_t>(64, 2 * children_.size());
+        }
+        children_.push_back(child);
+        cancel_it = cancelled_ || failed_;
+    }
+    if (cancel_it) {
+        child->request_cancel("the group was cancelled");
+    }
+}
+
+void task_group::cancel() {
+    {
+        std::lock_guard const guard(lock_);
+        cancelled_ = true;
+    }
+    cancel_children();
+}
+
+void task_group::cancel_children() noexcept {
+    child_list children;
+    {
+        std::lock_guard const guard(lock_);
+        children = children_;
+    }
+    for (auto const& child : children) {
+        child->request_cancel("the group was cancelled");
+    }
+}
+
+// In the child that fails, before its end is seen: the group is alive, because it waits for this child.
+void task_group::on_failure() noexcept {
+    detail::state_ptr<task_base> host;
+    {
+        std::lock_guard const guard(lock_);
+        if (std::exchange(failed_, true)) {
+            return;
+        }
+        if (host_) {
+            host = host_;
+            interrupted_host_ = true;
+        }
+    }
+    task_base* const self = detail::current_task_or_null();
+    child_list children;
+    {
+        std::lock_guard const guard(lock_);
+        children = children_;
+    }
+    for (auto const& child : children) {
+        if (child.get() != self) {
+            child->request_cancel("a sibling failed");
+        }
+    }
+    if (host) {
+        host->request_cancel("a child failed");
+    }
+}
+
+// True if a cancellation of the calling task came while children were still alive; it has not been delivered.
+bool task_group::await_children(bool cancel_on_interrupt) {
+    bool interrupted = false;
+    for (;;) {
+        std::vector<shared_state_base*> pending;
+        child_list children;
+        {
+            std::lock_guard const guard(lock_);
+            children = children_;
+        }
+        for (auto const& child : children) {
+            if (!child->is_done()) {
+                pending.push_back(child.get());
+            }
+        }
+        if (pending.empty()) {
+            return interrupted;
+        }
+        detail::wait_many wait(pending, detail::wait_many::until::all);
+        if (wait.run()) {
+            interrupted = true;
+            if (cancel_on_interrupt) {
+                cancel();
+            }
+            cancel_shield const shield;
+            detail::cancel_and_await(pending);
+        }
+    }
+}
+
+std::vector<std::exception_ptr> task_group::collect_failures() {
+    child_list children;
+    {
+        std::lock_guard const guard(lock_);
+        children.swap(children_);
+        failed_ = false;
+        cancelled_ = false;
+    }
+    std::vector<std::exception_ptr> failures;
+    for (auto const& child : children) {
+        if (child->has_error() && !child->was_cancelled()) {
+            failures.push_back(child->error());
+        }
+    }
+    return failures;
+}
+
+void task_group::wait() {
+    bool const interrupted = await_children(true);
+    throw_together(collect_failures());
+    if (interrupted) {
+        detail::throw_if_cancel_pending();
+    }
+}
+
+void task_group::begin_scope() {
+    task_base* const self = detail::current_task_or_null();
+    if (self == nullptr) {
+        throw no_running_runtime("coir::scope needs a task: call this from inside coir::run or runtime::block_on");
+    }
+    host_ = detail::state_ptr<task_base>::share(self);
+    requests_at_entry_ = self->cancelling();
+    pending_at_entry_ = self->cancel_is_pending();
+}
+
+void task_group::end_scope(std::exception_ptr body_error, bool body_was_cancelled) {
+    task_base& self = *host_;
+    if (body_error) {
+        cancel();
+    }
+    bool const interrupted = await_children(true);
+    bool ours = false;
+    {
+        std::lock_guard const guard(lock_);
+        host_ = {};  // nobody interrupts the body from here on
+        ours = interrupted_host_;
+    }
+    bool const from_outside = ours ? self.take_back_own_request(requests_at_entry_, pending_at_entry_)
+                                   : body_was_cancelled || interrupted;
+    std::vector<std::exception_ptr> failures = collect_failures();
+    if (body_error && !body_was_cancelled) {
+        failures.insert(failures.begin(), body_error);
+    }
+    if (!failures.empty()) {
+        if (from_outside && body_was_cancelled) {
+            self.rearm_cancel();
+        }
+        throw_together(std::move(failures));
+    }
+    if (body_was_cancelled) {
+        std::rethrow_exception(body_error);
+    }
+    if (interrupted) {
+        detail::throw_if_cancel_pending();
+    }
+}
+
+}  // namespace coir

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   task_group   tasks that live no longer than it; the first failure cancels the others
+//   scope(f)     runs f(group) and waits for what it spawned; a failure cancels the body too
+
+#include <coir/core/base/errors.hpp>
+#include <coir/core/base/lock.hpp>
+#include <coir/core/task/task.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace coir {
+
+/// Tasks that belong together. The first one to fail cancels the others; cancelled ones are no failures. spawn() and
+/// cancel() may be called from any task, the children included; wait() and the destructor from the owner.
+class task_group {
+public:
+    task_group() = default;
+    task_group(task_group const&) = delete;
+    task_group& operator=(task_group const&) = delete;
+
+    /// Cancels what still runs and waits for it (suspends; shielded). Failures that wait() has not thrown go to
+    /// on_unhandled_exception.
+    ~task_group();
+
+    /// Starts f(args...) as coir::spawn does. In a group that was cancelled or has failed, the task never runs.
+    template <class F, class... Args>
+    auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
+        return start(nullptr, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+    template <class F, class... Args>
+    auto spawn(task_options options, F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
+        return start(&options, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+
+    /// Waits until all children have ended, those that are spawned meanwhile too. Throws their failures: one as itself,
+    /// several as exception_group. Suspends. Cancelling the waiting task cancels the children, waits for them, and throws
+    /// their failures or else `cancelled`. The group can be used again afterwards.
+    void wait();
+
+    /// Cancels every child, and whatever is spawned until the next wait() has ended. Does not suspend.
+    void cancel();
+
+private:
+    template <class F>
+    friend auto scope(F&& f);
+
+    using child_list = std::vector<detail::state_ptr<detail::task_base>>;
+
+    template <class F, class... Args>
+    auto start(task_options* options, F&& f, Args&&... args) {
+        static_assert(detail::spawnable<F, Args...>,
+                      "task_group::spawn: the callable must accept the arguments, which are decayed and moved");
+        using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
+        auto child = detail::spawn_in(
+            detail::current_scheduler(), options,
+            [this, body = call(std::forward<F>(f), std::forward<Args>(args)...)]() mutable -> decltype(auto) {
+                try {
+                    return body();
+                } catch (cancelled const&) {
+                    throw;
+                } catch (...) {
+                    on_failure();
+                    throw;
+                }
+            });
+        add(detail::state_ptr<detail::task_base>::share(child.state().get()));
+        return child;
+    }
+
+    void add(detail::state_ptr<detail::task_base> child);
+    void on_failure() noexcept;
+    void cancel_children() noexcept;
+    bool await_children(bool cancel_on_interrupt);
+    std::vector<std::exception_ptr> collect_failures();
+    void begin_scope();
+    void end_scope(std::exception_ptr body_error, bool body_was_cancelled);
+
+    detail::spin_mutex lock_;  // guards, up to the next comment:
+    child_list children_;
+    std::size_t prune_at_ = 64;
+    bool failed_ = false;
+    bool cancelled_ = false;
+    // The task whose body the group interrupts when a child fails, while the scope is open.
+    detail::state_ptr<detail::task_base> host_;
+    bool interrupted_host_ = false;
+
+    // The owner's:
+    unsigned requests_at_entry_ = 0;
+    bool pending_at_entry_ = false;
+};
+
+/// Calls `f(group)` in the calling task, waits for every task of the group, and returns f's result. When a child fails,
+/// its siblings and the body are cancelled; when the body fails, the children are. All failures are collected, the body's
+/// included: one is rethrown as itself, several as exception_group. A cancellation from outside cancels everything; if
+/// there are failures too, those are thrown and the cancellation is delivered at the next suspension point. Throws
+/// no_running_runtime outside of a task.
+template <class F>
+auto scope(F&& f) {
+    using result = std::invoke_result_t<F, task_group&>;
+    task_group group;
+    group.begin_scope();
+    std::exception_ptr error;
+    bool was_cancelled = false;
+    detail::result_slot<result> value;
+    try {
+        if constexpr (std::is_void_v<result>) {
+            std::invoke(std::forward<F>(f), group);
+            value.emplace();
+        } else {
+            value.emplace(std::invoke(std::forward<F>(f), group));
+        }
+    } catch (cancelled const&) {
+        error = std::current_exception();
+        was_cancelled = true;
+    } catch (...) {
+        error = std::current_exception();
+    }
+    group.end_scope(std::move(error), was_cancelled);
+    return value.take();
+}
+
+}  // namespace coir

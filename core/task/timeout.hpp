@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   with_timeout(d, f)     runs f() in the calling task, for at most d
+//   with_deadline(t, f)    the same, until t
+//   timeout_scope          what f may take: asks for and moves the deadline
+//   wait_for(awaitable, d) waits for a task, a future or a callable, for at most d
+
+#include <coir/core/base/clock.hpp>
+#include <coir/core/base/errors.hpp>
+#include <coir/core/task/future.hpp>
+#include <coir/core/task/task.hpp>
+#include <coir/core/time/timer_node.hpp>
+
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// The time limit under which the calling code runs. Made by with_timeout and with_deadline; used by their task only.
+class timeout_scope {
+public:
+    /// Moves the deadline. One that has passed takes effect at the next suspension point. Throws invalid_state if the
+    /// limit has expired already.
+    template <class Clock, class Duration>
+    void reschedule(std::chrono::time_point<Clock, Duration> const& t) {
+        move_to(detail::to_deadline(t));
+    }
+    clock::time_point when() const noexcept { return when_; }
+    /// Has the deadline passed while the scope ran?
+    bool expired() const noexcept { return timer_.expired.load(std::memory_order_acquire); }
+
+    // For the library.
+    explicit timeout_scope(clock::time_point deadline);
+    timeout_scope(timeout_scope const&) = delete;
+    timeout_scope& operator=(timeout_scope const&) = delete;
+    ~timeout_scope();
+    /// The body was left by `cancelled`: true if that was this scope's doing alone.
+    bool ends_as_timeout() noexcept;
+
+private:
+    struct timer : detail::timer_node {
+        detail::task_base* task = nullptr;
+        std::atomic<bool> expired{false};
+    };
+
+    void arm();
+    void disarm() noexcept;
+    void move_to(clock::time_point deadline);
+    bool close() noexcept;
+
+    timer timer_;
+    clock::time_point when_;
+    unsigned const requests_at_entry_;
+    bool const pending_at_entry_;
+    bool armed_ = false;
+    bool closed_ = false;
+};
+
+/// Runs `f()` or `f(timeout_scope&)` in the calling task. Past the deadline the suspension point that it is at unwinds, as
+/// by a cancellation, and only that cancellation becomes timeout_error; one from outside wins. A value returned late
+/// is returned. Nests. Throws no_running_runtime outside of a task.
+template <class Clock, class Duration, class F>
+decltype(auto) with_deadline(std::chrono::time_point<Clock, Duration> const& t, F&& f) {
+    timeout_scope scope(detail::to_deadline(t));
+    try {
+        if constexpr (std::is_invocable_v<F, timeout_scope&>) {
+            return std::invoke(std::forward<F>(f), scope);
+        } else {
+            return std::invoke(std::forward<F>(f));
+        }
+    } catch (cancelled const&) {
+        if (scope.ends_as_timeout()) {
+            throw timeout_error();
+        }
+        throw;
+    }
+}
+
+/// with_deadline, `d` from now.
+template <class Rep, class Period, class F>
+decltype(auto) with_timeout(std::chrono::duration<Rep, Period> const& d, F&& f) {
+    return with_deadline(detail::deadline_after(clock::now(), d), std::forward<F>(f));
+}
+
+namespace detail {
+template <class A>
+concept handle = requires(std::remove_cvref_t<A> const& a) {
+    a.state();
+    typename std::remove_cvref_t<A>::value_type;
+};
+}  // namespace detail
+
+/// Waits for a task, a future or a callable (which is spawned) and returns its result. When `d` has passed first, cancels
+/// it, waits until it has ended, and throws timeout_error; if it ended with a value all the same, returns that. A
+/// callable with d <= 0 never starts. Suspends; cancelling the caller cancels what it waits for.
+template <class A, class Rep, class Period>
+auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) {
+    auto const deadline = detail::deadline_after(clock::now(), d);
+    if constexpr (detail::handle<A>) {
+        return with_deadline(deadline, [&] { return awaitable.get(); });
+    } else {
+        if (d <= std::chrono::duration<Rep, Period>::zero()) {
+            throw timeout_error();
+        }
+        auto child = spawn(std::forward<A>(awaitable));
+        return with_deadline(deadline, [&] { return child.get(); });
+    }
+}
+
+}  // namespace coir

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/wait_many.hpp>
+
+#include <coir/core/task/task_base.hpp>
+
+#include <string>
+
+namespace coir::detail {
+
+wait_many::wait_many(std::span<shared_state_base* const> states, until condition)
+    : condition_(condition), nodes_(states.size()), missing_(states.size()) {
+    for (std::size_t i = 0; i < states.size(); ++i) {
+        nodes_[i].owner = this;
+        nodes_[i].state = states[i];
+        nodes_[i].on_complete = [](completion_node& self, wake_list& wakes) noexcept {
+            auto& n = static_cast<node&>(self);
+            n.owner->on_one(*n.state, &wakes);
+        };
+    }
+}
+
+wait_many::~wait_many() {
+    unlink_all();
+}
+
+// Called under the lock of the state that completes: the waiter cannot leave before it is released, because it takes
+// every node out under those locks.
+void wait_many::on_one(shared_state_base& state, wake_list* wakes) noexcept {
+    bool const failed = condition_ == until::all_or_failure && state.has_error();
+    if (failed) {
+        failed_.store(true, std::memory_order_relaxed);
+    }
+    bool const last = missing_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    if (wakes != nullptr && (failed || last)) {
+        wakes->claim(*who_);
+    }
+}
+
+bool wait_many::run() {
+    wait_point wait(cancel_policy::only_interrupt);
+    who_ = &wait.who();
+    for (node& n : nodes_) {
+        if (!n.state->add(n)) {
+            on_one(*n.state, nullptr);
+        }
+    }
+    task_base* const self = current_task_or_null();
+    bool cancelled = self != nullptr && self->cancel_is_pending() && self->accepts_cancel();
+    if (!cancelled && missing_.load(std::memory_order_acquire) != 0 && !failed_.load(std::memory_order_acquire)) {
+        cancelled = wait.suspend() == wake_reason::cancelled;
+    } else {
+        wait.withdraw();
+    }
+    unlink_all();
+    return cancelled && missing_.load(std::memory_order_acquire) != 0;
+}
+
+// Also waits for those that are just completing: afterwards nobody holds a pointer to a node.
+void wait_many::unlink_all() noexcept {
+    for (node& n : nodes_) {
+        n.state->erase(n);
+    }
+}
+
+void cancel_and_await(std::span<shared_state_base* const> states) {
+    for (shared_state_base* state : states) {
+        state->request_cancel({});
+    }
+    for (shared_state_base* state : states) {
+        state->wait_uncancelled();
+    }
+}
+
+}  // namespace coir::detail

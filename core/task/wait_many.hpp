@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Waiting for several states at once: one node in each, one waiter, one wake.
+
+#include <coir/core/task/shared_state.hpp>
+#include <coir/core/task/suspend.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace coir::detail {
+
+class wait_many {
+public:
+    enum class until : unsigned char { all, all_or_failure };
+
+    wait_many(std::span<shared_state_base* const> states, until condition);
+    wait_many(wait_many const&) = delete;
+    wait_many& operator=(wait_many const&) = delete;
+    ~wait_many();
+
+    /// Waits until the condition holds. True if a cancellation ended the wait instead, or was pending: it has not been
+    /// delivered. Suspends.
+    bool run();
+
+private:
+    struct node : completion_node {
+        wait_many* owner = nullptr;
+        shared_state_base* state = nullptr;
+    };
+
+    void on_one(shared_state_base& state, wake_list* wakes) noexcept;
+    void unlink_all() noexcept;
+
+    until const condition_;
+    std::vector<node> nodes_;
+    std::atomic<std::size_t> missing_;
+    std::atomic<bool> failed_{false};
+    waiter* who_ = nullptr;
+};
+
+/// Cancels all of them and waits until they have ended, come what may.
+void cancel_and_await(std::span<shared_state_base* const> states);
+
+}  // namespace coir::detail

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/executors/run_in_executor.hpp>
+
+#include "core/sched/scheduler.hpp"
+
+#include <stdexcept>
+
+namespace coir {
+namespace {
+
+// The runtime keeps the executor without knowing what it is; when it ends, the destructor shuts it down.
+std::shared_ptr<void> as_attachment(std::shared_ptr<executor> const& where) {
+    return std::shared_ptr<void>(where, where.get());
+}
+
+}  // namespace
+
+std::shared_ptr<executor> detail::default_executor() {
+    scheduler& home = current_scheduler();
+    std::shared_ptr<void> const kept = home.attachment_or_make([]() -> std::shared_ptr<void> {
+        return as_attachment(std::make_shared<thread_pool_executor>());
+    });
+    return std::shared_ptr<executor>(kept, static_cast<executor*>(kept.get()));
+}
+
+void set_default_executor(std::shared_ptr<executor> where) {
+    if (!where) {
+        throw std::invalid_argument("coir::set_default_executor: there is no executor to set");
+    }
+    detail::current_scheduler().set_attachment(as_attachment(where));
+}
+
+}  // namespace coir

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   run_in_executor(executor, f, args...)   f(args...) on an executor   -> future<R>
+//   run_in_executor(f, args...)             on the runtime's default thread pool
+//   to_thread(f, args...)                   the same, and waits         -> result
+//   set_default_executor(executor)          replaces the default thread pool
+
+#include <coir/executors/executor.hpp>
+#include <coir/executors/thread_pool.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+namespace detail {
+/// The default executor of the calling task's runtime, made on first use. Throws no_running_runtime.
+std::shared_ptr<executor> default_executor();
+}  // namespace detail
+
+/// Runs `f(args...)` on `where` and returns a future, which tasks await and threads wait for; see executor::submit.
+template <class F, class... Args>
+auto run_in_executor(executor& where, F&& f, Args&&... args) {
+    return where.submit(std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+/// The same on the default thread pool of the calling task's runtime. Throws no_running_runtime outside of a task.
+template <class F, class... Args>
+    requires(!std::is_base_of_v<executor, std::remove_cvref_t<F>>)
+auto run_in_executor(F&& f, Args&&... args) {
+    return detail::default_executor()->submit(std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+/// Runs `f(args...)`, which may block, on the default thread pool and waits for its result. Suspends the calling task.
+/// Cancelling it throws `cancelled` here at once; a call that runs already goes on, and its result is dropped.
+template <class F, class... Args>
+decltype(auto) to_thread(F&& f, Args&&... args) {
+    return run_in_executor(std::forward<F>(f), std::forward<Args>(args)...).get();
+}
+
+/// Makes `where` the default executor of the calling task's runtime, which keeps it until it ends and then shuts it down.
+/// Throws no_running_runtime outside of a task, std::invalid_argument for null.
+void set_default_executor(std::shared_ptr<executor> where);
+
+}  // namespace coir

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/sync/event.hpp>
+
+#include <mutex>
+
+namespace coir {
+
+void event::set() noexcept {
+    detail::wake_list wakes;
+    {
+        std::lock_guard const guard(lock_);
+        set_.store(true, std::memory_order_release);
+        waiters_.claim_all(wakes);
+    }
+    wakes.wake_all();
+}
+
+void event::clear() noexcept {
+    std::lock_guard const guard(lock_);
+    set_.store(false, std::memory_order_release);
+}
+
+bool event::wait_with_deadline(clock::time_point deadline) {
+    if (is_set()) {
+        return true;
+    }
+    detail::wait_point wait;
+    {
+        std::lock_guard const guard(lock_);
+        if (is_set()) {
+            return true;
+        }
+        waiters_.push_back(wait.node);
+    }
+    if (wait.suspend(deadline) == detail::wake_reason::notified) {
+        return true;
+    }
+    {
+        std::lock_guard const guard(lock_);
+        waiters_.erase(wait.node);
+    }
+    wait.throw_if_cancelled();
+    return false;
+}
+
+}  // namespace coir

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/sync/semaphore.hpp>
+
+#include <mutex>
+#include <stdexcept>
+
+namespace coir {
+
+void semaphore_permit::release() noexcept {
+    if (semaphore* const from = std::exchange(from_, nullptr)) {
+        from->release();  // of a permit that was taken: cannot throw
+    }
+}
+
+semaphore::semaphore(std::ptrdiff_t permits) : permits_(permits), bounded_(false) {
+    if (permits < 0) {
+        throw std::invalid_argument("coir::semaphore: the number of permits must not be negative");
+    }
+}
+
+semaphore::semaphore(std::ptrdiff_t permits, std::ptrdiff_t) : permits_(permits), bounded_(true) {
+    if (permits < 0) {
+        throw std::invalid_argument("coir::bounded_semaphore: the number of permits must not be negative");
+    }
+}
+
+bool semaphore::try_acquire() noexcept {
+    std::lock_guard const guard(lock_);
+    if (permits_ == 0) {
+        return false;
+    }
+    --permits_;
+    ++taken_;
+    return true;
+}
+
+bool semaphore::acquire_until(clock::time_point deadline) {
+    detail::throw_if_cancel_pending();
+    if (try_acquire()) {
+        return true;
+    }
+    detail::wait_point wait;
+    {
+        std::lock_guard const guard(lock_);
+        if (permits_ != 0) {
+            --permits_;
+            ++taken_;
+            return true;
+        }
+        waiters_.push_back(wait.node);
+    }
+    if (wait.suspend(deadline) == detail::wake_reason::notified) {
+        return true;  // release() has counted it as taken
+    }
+    {
+        std::lock_guard const guard(lock_);
+        waiters_.erase(wait.node);
+    }
+    wait.throw_if_cancelled();
+    return false;
+}
+
+void semaphore::release(std::ptrdiff_t n) {
+    if (n < 0) {
+        throw std::invalid_argument("coir::semaphore::release: the number of permits must not be negative");
+    }
+    detail::wake_list wakes;
+    {
+        std::lock_guard const guard(lock_);
+        if (bounded_ && n > taken_) {
+            throw std::logic_error("coir::bounded_semaphore: released more often than acquired");
+        }
+        taken_ -= n;
+        for (; n != 0 && waiters_.claim_one(wakes); --n) {
+            ++taken_;
+        }
+        permits_ += n;
+    }
+    wakes.wake_all();
+}
+
+std::ptrdiff_t semaphore::available() const noexcept {
+    std::lock_guard const guard(lock_);
+    return permits_;
+}
+
+}  // namespace coir
