@@ -12,6 +12,8 @@ function(coir_target_defaults target)
     target_compile_features(${target} PUBLIC cxx_std_20)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${COIR_WARNINGS}>)
+    # A frame larger than the guard must hit the guard, not the stack below it.
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fstack-clash-protection>)
 endfunction()
 
 # A library of this project: coir_add_library(net sources...) makes coir_net, known to users as coir::net.

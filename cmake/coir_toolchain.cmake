@@ -41,6 +41,10 @@ if(COIR_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Instrumented code defeats the analysis behind this one: it fires inside the standard library.
     list(APPEND COIR_WARNINGS -Wno-maybe-uninitialized)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # Wrong about std::string's operator+ (GCC bug 105651).
+    list(APPEND COIR_WARNINGS -Wno-restrict)
+endif()
 if(COIR_WERROR)
     list(APPEND COIR_WARNINGS -Werror)
 endif()

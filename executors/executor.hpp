@@ -27,12 +27,12 @@ struct shutdown_options {
 
 /// An executor's counters.
 struct executor_stats {
-    std::size_t threads = 0;         ///< that exist now
-    std::size_t idle_threads = 0;    ///< of them waiting for a job
-    std::size_t queued = 0;          ///< jobs that have not started
-    std::uint64_t submitted = 0;     ///< jobs accepted since the start
-    std::uint64_t completed = 0;     ///< jobs that have run
-    std::uint64_t cancelled = 0;     ///< jobs that were cancelled before they started
+    std::size_t threads = 0;       ///< that exist now
+    std::size_t idle_threads = 0;  ///< of them waiting for a job
+    std::size_t queued = 0;        ///< jobs that have not started
+    std::uint64_t submitted = 0;   ///< jobs accepted since the start
+    std::uint64_t completed = 0;   ///< jobs that have run
+    std::uint64_t cancelled = 0;   ///< jobs that were cancelled before they started
 };
 
 /// One piece of work on its way to a thread. Move-only.
@@ -110,8 +110,9 @@ public:
     /// dropped. Does not suspend. Throws executor_shut_down.
     template <class F, class... Args>
     auto submit(F&& f, Args&&... args) -> future<detail::spawn_result_t<F, Args...>> {
-        static_assert(detail::spawnable<F, Args...>,
-                      "executor::submit: the first argument must be callable with the others, which are decayed and moved");
+        static_assert(
+            detail::spawnable<F, Args...>,
+            "executor::submit: the first argument must be callable with the others, which are decayed and moved");
         using result = detail::spawn_result_t<F, Args...>;
         using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
         auto state = detail::state_ptr<detail::future_state<result>>::adopt(new detail::future_state<result>(1));

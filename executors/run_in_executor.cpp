@@ -17,9 +17,8 @@ std::shared_ptr<void> as_attachment(std::shared_ptr<executor> const& where) {
 
 std::shared_ptr<executor> detail::default_executor() {
     scheduler& home = current_scheduler();
-    std::shared_ptr<void> const kept = home.attachment_or_make([]() -> std::shared_ptr<void> {
-        return as_attachment(std::make_shared<thread_pool_executor>());
-    });
+    std::shared_ptr<void> const kept = home.attachment_or_make(
+        []() -> std::shared_ptr<void> { return as_attachment(std::make_shared<thread_pool_executor>()); });
     return std::shared_ptr<executor>(kept, static_cast<executor*>(kept.get()));
 }
 

@@ -20,8 +20,11 @@ void event::clear() noexcept {
     set_.store(false, std::memory_order_release);
 }
 
+// Whoever returns because the event is set has been through the lock after set() has: so the waiter may destroy the
+// event at once, though set() may not have returned yet.
 bool event::wait_with_deadline(clock::time_point deadline) {
     if (is_set()) {
+        std::lock_guard const guard(lock_);
         return true;
     }
     detail::wait_point wait;
@@ -33,6 +36,7 @@ bool event::wait_with_deadline(clock::time_point deadline) {
         waiters_.push_back(wait.node);
     }
     if (wait.suspend(deadline) == detail::wake_reason::notified) {
+        std::lock_guard const guard(lock_);
         return true;
     }
     {

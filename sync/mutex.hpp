@@ -38,8 +38,8 @@ protected:
 
 private:
     detail::spin_mutex lock_;
-    bool held_ = false;            // under lock_
-    detail::wait_list waiters_;    // under lock_; empty unless held_
+    bool held_ = false;          // under lock_
+    detail::wait_list waiters_;  // under lock_; empty unless held_
 };
 
 /// A mutex that can be waited for within limits.

@@ -50,7 +50,9 @@ bool semaphore::acquire_until(clock::time_point deadline) {
         waiters_.push_back(wait.node);
     }
     if (wait.suspend(deadline) == detail::wake_reason::notified) {
-        return true;  // release() has counted it as taken
+        // release() has counted it as taken. Through the lock behind it: then the semaphore may be destroyed at once.
+        std::lock_guard const guard(lock_);
+        return true;
     }
     {
         std::lock_guard const guard(lock_);

@@ -78,8 +78,8 @@ private:
     bool acquire_until(clock::time_point deadline);
 
     detail::spin_mutex mutable lock_;
-    std::ptrdiff_t permits_;     // under lock_; 0 while somebody waits
-    std::ptrdiff_t taken_ = 0;   // under lock_
+    std::ptrdiff_t permits_;    // under lock_; 0 while somebody waits
+    std::ptrdiff_t taken_ = 0;  // under lock_
     bool const bounded_;
     detail::wait_list waiters_;  // under lock_
 };

@@ -13,7 +13,7 @@ namespace coir::detail {
 }  // namespace coir::detail
 
 /// Always checked: for states out of which nothing sensible follows and whose check costs nothing noticeable.
-#define COIR_VERIFY(condition) \
+#define COIR_VERIFY(condition)                                                                                         \
     (__builtin_expect(!!(condition), 1) ? void() : ::coir::detail::invariant_failed(#condition, __FILE__, __LINE__))
 
 /// Checked in debug and sanitizer builds: for hot paths.

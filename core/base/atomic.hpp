@@ -42,7 +42,9 @@ using std::memory_order_seq_cst;
 
 #if COIR_TSAN
 
-constexpr memory_order fenced(memory_order) noexcept { return memory_order_seq_cst; }
+constexpr memory_order fenced(memory_order) noexcept {
+    return memory_order_seq_cst;
+}
 
 inline void full_fence(memory_order = memory_order_seq_cst) noexcept {}
 
@@ -53,15 +55,24 @@ T load_after_full_fence(atomic<T>& word, memory_order = memory_order_seq_cst) no
 
 #else
 
-constexpr memory_order fenced(memory_order order) noexcept { return order; }
+constexpr memory_order fenced(memory_order order) noexcept {
+    return order;
+}
 
-COIR_ALWAYS_INLINE void full_fence(memory_order order = memory_order_seq_cst) noexcept {
-    atomic_thread_fence(order);
+/// A seq_cst fence; the argument is for models, which weaken it.
+COIR_ALWAYS_INLINE void full_fence(memory_order = memory_order_seq_cst) noexcept {
+#if defined(__x86_64__) && defined(__clang__)
+    // What GCC makes of a seq_cst fence. Clang makes it an mfence, which does more than order memory accesses and took
+    // 40 ns instead of 4 (measured: a loop over a fence and a load, Xeon, Clang 14).
+    asm volatile("lock; orq $0, (%%rsp)" ::: "memory", "cc");
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
 }
 
 template <class T>
-COIR_ALWAYS_INLINE T load_after_full_fence(atomic<T>& word, memory_order order = memory_order_seq_cst) noexcept {
-    atomic_thread_fence(order);
+COIR_ALWAYS_INLINE T load_after_full_fence(atomic<T>& word, memory_order = memory_order_seq_cst) noexcept {
+    full_fence();
     return word.load(memory_order_relaxed);
 }
 

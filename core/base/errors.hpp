@@ -46,7 +46,8 @@ public:
 /// A call that needs a runtime was made outside of one.
 class no_running_runtime : public std::logic_error {
 public:
-    no_running_runtime() : std::logic_error("no running runtime: call this from inside coir::run or runtime::block_on") {}
+    no_running_runtime()
+        : std::logic_error("no running runtime: call this from inside coir::run or runtime::block_on") {}
     using std::logic_error::logic_error;
 };
 

@@ -12,9 +12,9 @@ struct fiber_thread;
 
 struct fiber {
     void (*entry)(fiber_thread*) = nullptr;  ///< Where it starts; never returns.
-    void* context = nullptr;  ///< Boost.Context's handle; valid while the fiber is suspended.
-    fiber* next = nullptr;    ///< Link of whoever keeps idle fibers.
-    stack memory{};           ///< Empty for the fiber that is a thread's own stack.
+    void* context = nullptr;                 ///< Boost.Context's handle; valid while the fiber is suspended.
+    fiber* next = nullptr;                   ///< Link of whoever keeps idle fibers.
+    stack memory{};                          ///< Empty for the fiber that is a thread's own stack.
     [[no_unique_address]] fiber_sanitizer_state sanitizer;
 };
 

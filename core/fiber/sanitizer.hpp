@@ -53,7 +53,8 @@ public:
     }
 
     /// On the old stack, right before the jump. `dying`: this fiber does not come back.
-    COIR_ALWAYS_INLINE void leave_for([[maybe_unused]] fiber_sanitizer_state& next, [[maybe_unused]] bool dying) noexcept {
+    COIR_ALWAYS_INLINE void leave_for([[maybe_unused]] fiber_sanitizer_state& next,
+                                      [[maybe_unused]] bool dying) noexcept {
 #if COIR_ASAN
         __sanitizer_start_switch_fiber(dying ? nullptr : &fake_stack_, next.bottom_, next.size_);
 #endif

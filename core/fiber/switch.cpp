@@ -29,7 +29,7 @@ void fiber_thread::attach_to_this_thread() noexcept {
 
 // Not instrumented by TSan: see sanitizer.hpp. noipa: nothing that the caller knows of the thread survives the call.
 COIR_NOIPA __attribute__((no_sanitize("thread"))) fiber_thread* switch_fiber(fiber_thread* thread, fiber& to,
-                                                                            leaving how) noexcept {
+                                                                             leaving how) noexcept {
     fiber* const self = thread->current;
     eh_state const saved = *thread->eh;
     thread->previous = self;

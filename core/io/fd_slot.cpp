@@ -179,12 +179,13 @@ void fd_slot::close_now() noexcept {
     }
     if (registered_with_ != nullptr) {
         // Before the close: a copy of the descriptor elsewhere would keep the registration alive.
-        if_runtime_lives(runtime_number_.load(std::memory_order_relaxed),
-                         [](void* self) noexcept {
-                             auto const& slot = *static_cast<fd_slot*>(self);
-                             slot.registered_with_->remove(slot.fd_);
-                         },
-                         this);
+        if_runtime_lives(
+            runtime_number_.load(std::memory_order_relaxed),
+            [](void* self) noexcept {
+                auto const& slot = *static_cast<fd_slot*>(self);
+                slot.registered_with_->remove(slot.fd_);
+            },
+            this);
     }
     errno_of(&::close, fd_);
     fd_ = -1;

@@ -81,9 +81,7 @@ public:
     static fd_slot* find(std::uint32_t index) noexcept;
 
     int fd() const noexcept { return fd_; }
-    std::uint64_t event_name() const noexcept {
-        return std::uint64_t{generation_} << 32 | index_;
-    }
+    std::uint64_t event_name() const noexcept { return std::uint64_t{generation_} << 32 | index_; }
 
     io_readiness& direction(io_direction d) noexcept { return d == io_direction::read ? read_ : write_; }
 

@@ -13,7 +13,9 @@ struct place {
     int shift;
 };
 
-place place_of(std::size_t worker) noexcept { return {worker / 32, static_cast<int>(worker % 32) * 2}; }
+place place_of(std::size_t worker) noexcept {
+    return {worker / 32, static_cast<int>(worker % 32) * 2};
+}
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 //
 // Invariants
 //   1. There is at most one token. An unpark before the park makes it return at once; several unparks before it count
-//      as one. A park never returns without having used a token (no spurious returns), park_until() says whether it has.
+//      as one. A park never returns without having used a token (no spurious returns); park_until() says if it has.
 //   2. unpark() does not touch the parker after its exchange, but for the address that it gives to the kernel. So the
 //      parker may be destroyed as soon as park() has returned, even while that unpark() is still under way. Should
 //      another futex lie at that address by then, its sleeper wakes up once for nothing, as every futex sleeper must

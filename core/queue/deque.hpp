@@ -67,9 +67,9 @@ struct steal_result {
 };
 
 struct deque_options {
-    bool shared = true;             ///< false: there are no thieves, ever (one worker), and taking is plain loads and stores
-    std::size_t capacity = 256;     ///< a power of two; guessed: larger than one poll's batch of ready tasks
-    std::int64_t first_index = 0;   ///< for tests of the wrap
+    bool shared = true;  ///< false: there are no thieves, ever (one worker), and taking is plain loads and stores
+    std::size_t capacity = 256;    ///< a power of two; guessed: larger than one poll's batch of ready tasks
+    std::int64_t first_index = 0;  ///< for tests of the wrap
 };
 
 /// The storage. Everything goes through owner() and thief().
@@ -144,16 +144,29 @@ private:
         adopt(std::move(bigger));
     }
 
+    void put(index bottom, T* item) noexcept {
+        slot(bottom).store(item, memory_order_relaxed);
+        bottom_.store(advanced(bottom, 1),
+                      COIR_MODEL_WEAKEN(deque_push, memory_order_release, memory_order_relaxed));  // O1
+    }
+
+    // Here and not in the owner's handle, and as a tail call: so push() spills neither the handle nor registers for it.
+    COIR_COLD void push_into_full(T* item) {
+        index const bottom = bottom_.load(memory_order_relaxed);
+        make_room(bottom, 1);
+        put(bottom, item);
+    }
+
     atomic<T*>& slot(index i) const noexcept { return slots_[static_cast<std::size_t>(i & mask_)]; }
 
     // The owner's line. Thieves read bottom_ and ring_ from it, and the owner writes bottom_ with every push anyway.
     alignas(k_false_sharing_range) atomic<index> bottom_;
-    index top_seen_;                // some earlier value of top: at most this far back do the items reach
-    index mask_ = 0;                // of *rings_
-    atomic<T*>* slots_ = nullptr;   // of *rings_
-    atomic<ring*> ring_{nullptr};   // what thieves read
+    index top_seen_;               // some earlier value of top: at most this far back do the items reach
+    index mask_ = 0;               // of *rings_
+    atomic<T*>* slots_ = nullptr;  // of *rings_
+    atomic<ring*> ring_{nullptr};  // what thieves read
     bool const shared_;
-    std::unique_ptr<ring> rings_;   // the newest, which holds the older ones
+    std::unique_ptr<ring> rings_;  // the newest, which holds the older ones
 
     // Written by everybody who takes at the front.
     alignas(k_false_sharing_range) atomic<index> top_;
@@ -169,9 +182,9 @@ public:
     void push(T* item) const {
         index const bottom = queue_->bottom_.load(memory_order_relaxed);
         if (deque<T>::distance(queue_->top_seen_, bottom) > queue_->mask_) [[unlikely]] {
-            return push_into_full(item);
+            return queue_->push_into_full(item);
         }
-        put(bottom, item);
+        queue_->put(bottom, item);
     }
 
     /// The next `count` pushes will neither grow nor throw (takes in between only help). Throws std::bad_alloc.
@@ -237,8 +250,8 @@ public:
 
     /// Exact but for thieves: they may have taken some since.
     std::size_t size() const noexcept {
-        index const count = deque<T>::distance(queue_->top_.load(memory_order_relaxed),
-                                               queue_->bottom_.load(memory_order_relaxed));
+        index const count =
+            deque<T>::distance(queue_->top_.load(memory_order_relaxed), queue_->bottom_.load(memory_order_relaxed));
         return count > 0 ? static_cast<std::size_t>(count) : 0;
     }
 
@@ -246,19 +259,6 @@ public:
 
 private:
     using index = typename deque<T>::index;
-
-    void put(index bottom, T* item) const noexcept {
-        queue_->slot(bottom).store(item, memory_order_relaxed);
-        queue_->bottom_.store(deque<T>::advanced(bottom, 1),
-                              COIR_MODEL_WEAKEN(deque_push, memory_order_release, memory_order_relaxed));  // O1
-    }
-
-    // A tail call, so that push() saves no registers for it.
-    COIR_COLD void push_into_full(T* item) const {
-        index const bottom = queue_->bottom_.load(memory_order_relaxed);
-        queue_->make_room(bottom, 1);
-        put(bottom, item);
-    }
 
     deque<T>* queue_;
 };
@@ -315,8 +315,8 @@ public:
 
     /// As of some moment after the caller's last full fence: see core/park/idle.hpp for who relies on it.
     std::size_t size() const noexcept {
-        index const count = deque<T>::distance(queue_->top_.load(memory_order_relaxed),
-                                               queue_->bottom_.load(memory_order_relaxed));
+        index const count =
+            deque<T>::distance(queue_->top_.load(memory_order_relaxed), queue_->bottom_.load(memory_order_relaxed));
         return count > 0 ? static_cast<std::size_t>(count) : 0;
     }
 

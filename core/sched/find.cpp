@@ -151,7 +151,7 @@ task_base* worker::search() noexcept {
         if (task_base* const task = queue_.owner().take_front()) {
             return task;
         }
-    } while (spin_for_work());
+    } while (!home_.is_stopping() && spin_for_work());
     return nullptr;
 }
 

@@ -131,8 +131,7 @@ void worker::own_stack_main(fiber_thread* thread) {
     self->current_task_ = nullptr;
     self->finish(task);
     switch_to(self, self->idle_fibers_.pop(), after::end_fiber, nullptr);
-    COIR_VERIFY(!"an ended fiber was resumed");
-    __builtin_unreachable();
+    invariant_failed("an ended fiber was resumed", __FILE__, __LINE__);
 }
 
 void worker::fill_reserve() {
@@ -155,15 +154,22 @@ worker* worker::switch_to(worker* self, fiber& to, after what, task_base* task) 
 // On the new stack: what had to wait until the old one was left.
 void worker::after_switch() noexcept {
     switch (std::exchange(after_, after::nothing)) {
-        case after::nothing: break;
-        case after::requeue_task: push_local(*after_task_); break;
-        case after::publish_task:
-            if (after_task_->word.publish_suspended() == wait_step::make_ready) {
-                push_ready(*after_task_);
-            }
-            break;
-        case after::keep_fiber: keep_idle(*previous); break;
-        case after::end_fiber: end_fiber(*previous); break;
+    case after::nothing:
+        break;
+    case after::requeue_task:
+        push_local(*after_task_);
+        break;
+    case after::publish_task:
+        if (after_task_->word.publish_suspended() == wait_step::make_ready) {
+            push_ready(*after_task_);
+        }
+        break;
+    case after::keep_fiber:
+        keep_idle(*previous);
+        break;
+    case after::end_fiber:
+        end_fiber(*previous);
+        break;
     }
 }
 
@@ -226,16 +232,27 @@ void worker::yield(worker* self) noexcept {
     }
 }
 
+// A task counts on a stack of the runtime's size: three quarters of it must be left here. (Otherwise each task of a long
+// chain of awaiting ones would stand on the stack of the one before, until that overflows.)
+bool worker::has_room_in_place() const noexcept {
+    std::size_t const promised = home_.options().stack_size != 0 ? home_.options().stack_size : k_default_stack_size;
+    auto const* const here = static_cast<std::byte const*>(__builtin_frame_address(0));
+    return static_cast<std::size_t>(here - current->memory.base) >= promised - promised / 4;
+}
+
 bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
-    if (!awaited.may_run_in_place ||
+    if (!awaited.may_run_in_place || !self->has_room_in_place() ||
         !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
         return false;
     }
     task_base* const waiting = self->current_task_;
+    // Of the exceptions that the waiting task is just handling the other one knows nothing.
+    eh_state const of_waiting = std::exchange(*self->eh, eh_state{});
     self->current_task_ = &awaited;
     awaited.run();
     self = this_worker();
     self->current_task_ = waiting;
+    *self->eh = of_waiting;
     self->counters_.tasks_ended.add_release(1);
     self->home_.task_ended();
     // Its entry is still in some queue. Often it is the newest of this one: take out what is stale there. (A look

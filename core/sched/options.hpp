@@ -49,10 +49,10 @@ struct runtime_stats {
     unsigned workers = 0;
     std::uint64_t tasks_spawned = 0;
     std::uint64_t tasks_ended = 0;
-    std::uint64_t tasks_resumed = 0;   ///< switches to a task that had been suspended
-    std::uint64_t tasks_stolen = 0;    ///< taken from another worker's queue
-    std::uint64_t parks = 0;           ///< how often a worker went to sleep
-    std::uint64_t wakeups = 0;         ///< how often a sleeping worker was interrupted by another thread
+    std::uint64_t tasks_resumed = 0;  ///< switches to a task that had been suspended
+    std::uint64_t tasks_stolen = 0;   ///< taken from another worker's queue
+    std::uint64_t parks = 0;          ///< how often a worker went to sleep
+    std::uint64_t wakeups = 0;        ///< how often a sleeping worker was interrupted by another thread
     std::uint64_t timers_fired = 0;
     std::uint64_t io_events = 0;
 };

@@ -38,8 +38,9 @@ public:
     template <class F, class... Args>
         requires(!std::is_same_v<std::decay_t<F>, task_options>)
     auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
-        static_assert(detail::spawnable<F, Args...>,
-                      "runtime::spawn: the first argument must be callable with the others, which are decayed and moved");
+        static_assert(
+            detail::spawnable<F, Args...>,
+            "runtime::spawn: the first argument must be callable with the others, which are decayed and moved");
         return detail::spawn_in(home(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
     }
     template <class F, class... Args>

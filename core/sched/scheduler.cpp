@@ -158,11 +158,15 @@ void scheduler::make_ready(task_base& task) noexcept {
     if (task.state_of_run() == task_base::run_state::started_in_place) {
         task.in_place_ready_.store(true, memory_order_release);
     }
+    // From the push on the task may run, end, and let the runtime end: that waits until this thread has left. Release:
+    // partner is the acquire in shut_down().
+    foreign_wakers_.fetch_add(1, std::memory_order_relaxed);
     injector_.push(&task);
     int const sleeper = idle_.choose_sleeper_to_wake();
     if (sleeper != idle::k_nobody) {
         worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
     }
+    foreign_wakers_.fetch_sub(1, std::memory_order_release);
 }
 
 runtime_stats scheduler::stats() const {

@@ -96,6 +96,7 @@ private:
     injector<task_base> injector_;
     std::vector<std::unique_ptr<worker>> workers_;
     std::atomic<std::uint64_t> spawned_outside_{0};
+    std::atomic<std::uint32_t> foreign_wakers_{0};  // inside make_ready() on threads that are not its workers
     std::atomic<bool> stopping_{false};
     std::atomic<bool> shutting_down_{false};
     std::atomic<bool> closed_{false};

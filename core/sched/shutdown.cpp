@@ -11,6 +11,7 @@
 
 #include "core/sched/scheduler.hpp"
 
+#include <coir/core/base/back_off.hpp>
 #include <coir/core/base/errors.hpp>
 #include <coir/core/base/tls.hpp>
 
@@ -40,6 +41,9 @@ void scheduler::shut_down() {
     drain();
     set_attachment(nullptr);
     stop_threads();
+    for (back_off wait; foreign_wakers_.load(std::memory_order_acquire) != 0;) {
+        wait.pause();
+    }
     shut_down_ = true;
 }
 

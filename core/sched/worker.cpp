@@ -57,7 +57,7 @@ void worker::run_thread() {
 }
 
 void worker::push_new(task_base& task) {
-    task.may_run_in_place = true;
+    task.may_run_in_place = !task.has_own_stack;
     queue_.owner().push(&task);
     counters_.tasks_spawned.add(1);
     wake_another();

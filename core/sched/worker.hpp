@@ -111,12 +111,13 @@ private:
     void finish(task_base& task) noexcept;
     void fill_reserve();
     bool is_new(task_base& task) noexcept;
+    bool has_room_in_place() const noexcept;
     bool take_ready_entry(task_base& task) noexcept;
     void keep_idle(fiber& f) noexcept;
 
     // --- find.cpp ------------------------------------------------------------------------------------------------------
-    task_base* next_task() noexcept;       // waits until there is one; null: stop
-    task_base* next_task_now() noexcept;   // null: nothing in sight
+    task_base* next_task() noexcept;      // waits until there is one; null: stop
+    task_base* next_task_now() noexcept;  // null: nothing in sight
     void look_around() noexcept;
     void take_from_injector() noexcept;
     void end_search() noexcept;

@@ -162,7 +162,8 @@ public:
 
     /// Waits and returns the value, which lives as long as any copy of this handle; rethrows an exception. Suspends.
     /// Cancelling the waiting task cancels the future, for everybody.
-    std::conditional_t<std::is_void_v<T> || std::is_reference_v<T>, T, std::add_lvalue_reference_t<T const>> get() const {
+    std::conditional_t<std::is_void_v<T> || std::is_reference_v<T>, T, std::add_lvalue_reference_t<T const>>
+    get() const {
         auto& state = this->checked();
         state.join();
         state.rethrow_error();

@@ -116,12 +116,12 @@ template <std::ranges::range Range>
 auto gather(Range&& range) {
     using element = std::ranges::range_reference_t<Range>;
     // Elements of a range that was moved in may be moved from.
-    using argument = detail::gather_argument<
-        std::conditional_t<std::is_lvalue_reference_v<Range> || !std::is_lvalue_reference_v<element>, element,
-                           std::remove_reference_t<element>>>;
+    using passed = std::conditional_t<std::is_lvalue_reference_v<Range> || !std::is_lvalue_reference_v<element>,
+                                      element, std::remove_reference_t<element>>;
+    using argument = detail::gather_argument<passed>;
     std::vector<argument> arguments;
     for (auto&& e : range) {
-        arguments.emplace_back(static_cast<decltype(e)&&>(e));
+        arguments.emplace_back(static_cast<passed&&>(e));
     }
     std::vector<detail::gathered> children;
     children.reserve(arguments.size());

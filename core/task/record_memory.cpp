@@ -82,7 +82,7 @@ public:
 private:
     void cut_slab(std::size_t size_class) {
         slabs_.reserve(slabs_.size() + 1);
-        auto* const memory = static_cast<std::byte*>(::operator new(k_slab_size, std::align_val_t{64}));
+        auto* const memory = static_cast<std::byte*>(::operator new (k_slab_size, std::align_val_t{64}));
         std::size_t const slot_size = k_slot_sizes[size_class];
         for (std::size_t offset = k_slab_size / slot_size * slot_size; offset != 0; offset -= slot_size) {
             auto* const slot = ::new (memory + offset - slot_size) record_header;

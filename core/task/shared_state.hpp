@@ -118,9 +118,7 @@ protected:
     virtual ~shared_state_base() = default;
 
     /// To be called by the most derived constructor, last: from here on others can find the record.
-    void publish(std::uint32_t references) noexcept {
-        record_references(this).store(references, memory_order_release);
-    }
+    void publish(std::uint32_t references) noexcept { record_references(this).store(references, memory_order_release); }
 
     /// Runs when the last reference goes.
     virtual void destroy() noexcept { delete this; }

@@ -37,8 +37,22 @@ wake_reason thread_waiter::sleep_until(clock::time_point deadline) noexcept {
     return word.reason();
 }
 
+// Perhaps the waiter is gone by now. The kernel gets its address all the same: what lies there next has a sleeper wake
+// up once for nothing, as every futex sleeper must expect to.
 void thread_waiter::unpark() noexcept {
     futex_wake(word.raw(), 1);
+}
+
+void waiter::wake() noexcept {
+    bool const task = is_task();  // asked before: a thread that finds itself woken may end, and its waiter with it
+    if (word.wake() != wait_step::make_ready) {
+        return;
+    }
+    if (task) {
+        make_task_ready(static_cast<task_base&>(*this));
+    } else {
+        static_cast<thread_waiter*>(this)->unpark();  // only the address: see unpark()
+    }
 }
 
 void waiter::make_ready() noexcept {

@@ -5,7 +5,7 @@
 // never includes the scheduler.
 
 #include <coir/core/task/suspend.hpp>
-#include <coir/core/time/timer_node.hpp>
+#include <coir/core/task/timer_node.hpp>
 
 namespace coir::detail {
 

@@ -238,8 +238,7 @@ auto spawn_in(scheduler& home, task_options* options, F&& function, Args&&... ar
     using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
     using record = task_record<result, call>;
     static_assert(sizeof(record) <= k_largest_record);
-    auto* const made =
-        new record(home, current_task_or_null(), std::forward<F>(function), std::forward<Args>(args)...);
+    auto* const made = new record(home, current_task_or_null(), std::forward<F>(function), std::forward<Args>(args)...);
     record_guard guard{made};
     if (options != nullptr) {
         apply_options(*made, std::move(*options));

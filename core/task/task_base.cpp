@@ -114,7 +114,7 @@ state_ptr<task_base> task_base::parent() const noexcept {
 void task_base::run() noexcept {
     if (cancel_is_pending()) {
         discard();
-        set_cancelled();
+        set_cancelled(std::make_exception_ptr(cancelled(cancel_reason())));
     } else {
         try {
             invoke();
@@ -260,6 +260,11 @@ void task_base::deliver_cancel() {
         }
     }
     throw cancelled(std::move(reason));
+}
+
+std::string task_base::cancel_reason() {
+    cancel_lock lock(*this);
+    return extra_ ? extra_->cancel_reason : std::string();
 }
 
 bool task_base::start_forwarding_cancel(shared_state_base& target) noexcept {

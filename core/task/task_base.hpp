@@ -138,6 +138,7 @@ private:
 
     enum class cancel_result : std::uint8_t { done_already, delivered, forward };
     cancel_result request_cancel_here(std::string const& reason, state_ptr<shared_state_base>& forward_to);
+    std::string cancel_reason();
     /// A request that could not be passed on stays here. `interrupt`: also ends the present wait.
     void keep_request(bool interrupt);
 
@@ -148,7 +149,7 @@ private:
     scheduler* home_;
     std::uint64_t id_;
     std::uint64_t parent_id_;
-    shared_state_base* parent_;  // perhaps gone: see parent()
+    shared_state_base* parent_;              // perhaps gone: see parent()
     shared_state_base* awaiting_ = nullptr;  // under cancel_'s lock
     std::unique_ptr<task_extra> extra_;
 };

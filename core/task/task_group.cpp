@@ -175,10 +175,12 @@ void task_group::end_scope(std::exception_ptr body_error, bool body_was_cancelle
         host_ = {};  // nobody interrupts the body from here on
         ours = interrupted_host_;
     }
-    bool const from_outside = ours ? self.take_back_own_request(requests_at_entry_, pending_at_entry_)
-                                   : body_was_cancelled || interrupted;
+    bool const from_outside =
+        ours ? self.take_back_own_request(requests_at_entry_, pending_at_entry_) : body_was_cancelled || interrupted;
     std::vector<std::exception_ptr> failures = collect_failures();
-    if (body_error && !body_was_cancelled) {
+    // A body that lets the exception of a child pass (by get()) has not failed on its own.
+    bool const is_of_a_child = std::ranges::find(failures, body_error) != failures.end();
+    if (body_error && !body_was_cancelled && !is_of_a_child) {
         failures.insert(failures.begin(), body_error);
     }
     if (!failures.empty()) {

@@ -11,7 +11,7 @@
 #include <coir/core/base/errors.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/task.hpp>
-#include <coir/core/time/timer_node.hpp>
+#include <coir/core/task/timer_node.hpp>
 
 #include <functional>
 #include <type_traits>
@@ -91,6 +91,20 @@ concept handle = requires(std::remove_cvref_t<A> const& a) {
     a.state();
     typename std::remove_cvref_t<A>::value_type;
 };
+
+// A plain thread has no suspension points that a timer could end: it waits, and then cancels by itself.
+template <class A>
+auto wait_for_on_thread(A& awaitable, clock::time_point deadline) {
+    if (awaitable.wait_until(deadline) == std::future_status::ready) {
+        return awaitable.get();
+    }
+    awaitable.cancel("timed out");
+    try {
+        return awaitable.get();
+    } catch (cancelled const&) {
+        throw timeout_error();
+    }
+}
 }  // namespace detail
 
 /// Waits for a task, a future or a callable (which is spawned) and returns its result. When `d` has passed first, cancels
@@ -100,6 +114,9 @@ template <class A, class Rep, class Period>
 auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) {
     auto const deadline = detail::deadline_after(clock::now(), d);
     if constexpr (detail::handle<A>) {
+        if (detail::current_task_or_null() == nullptr) {
+            return detail::wait_for_on_thread(awaitable, deadline);
+        }
         return with_deadline(deadline, [&] { return awaitable.get(); });
     } else {
         if (d <= std::chrono::duration<Rep, Period>::zero()) {

@@ -55,11 +55,7 @@ public:
     void make_ready() noexcept;
 
     /// For a claimer that has won by try_claim() and handed its things over.
-    void wake() noexcept {
-        if (word.wake() == wait_step::make_ready) {
-            make_ready();
-        }
-    }
+    void wake() noexcept;
 
     wait_word word;
 

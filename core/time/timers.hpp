@@ -21,8 +21,8 @@
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/lock.hpp>
+#include <coir/core/task/timer_node.hpp>
 #include <coir/core/task/waiter.hpp>
-#include <coir/core/time/timer_node.hpp>
 
 #include <atomic>
 #include <cstddef>

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   resolve(host, port)   the endpoints that a name stands for
+
+#include <coir/net/endpoint.hpp>
+
+#include <string>
+#include <vector>
+
+namespace coir::net {
+
+/// The endpoints of `host` and `port`, in the system's order of preference; never empty. Addresses in digits and
+/// "localhost" are answered at once; names by the system's resolver, on the default thread pool, so that it suspends
+/// the calling task alone (blocks a thread). Throws std::system_error when there is none, with the resolver's category,
+/// and `cancelled`.
+std::vector<endpoint> resolve(std::string const& host, service const& port);
+
+}  // namespace coir::net

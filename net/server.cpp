@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/net/server.hpp>
+
+#include "net/connections_impl.hpp"
+
+#include <coir/core/base/errors.hpp>
+#include <coir/core/task/sleep.hpp>
+
+#include <chrono>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace coir::net {
+namespace detail_server {
+namespace {
+
+using namespace std::chrono_literals;
+
+// After an error of accept(2) that is no reason to give up: nothing tells when it is over.
+constexpr auto k_pause_after_error = 100ms;
+
+}  // namespace
+
+connections::connections(tcp_listener listener, serve_function serve, std::size_t limit)
+    : listener_(std::move(listener)), serve_(std::move(serve)), local_(listener_.local_endpoint()), limit_(limit) {}
+
+void connections::start(std::string name) {
+    name_ = std::move(name);
+    {
+        std::lock_guard const guard(lock_);
+        accepting_ = true;
+    }
+    // A task that is cancelled before it has started never runs, but its callable always ends: so that is what counts.
+    std::shared_ptr<void> ending(nullptr, [self = shared_from_this()](void*) { self->acceptor_ended(); });
+    auto acceptor =
+        spawn(task_options{.name = name_ + "-accept"}, [this, ending = std::move(ending)] { accept_all(); });
+    std::lock_guard const guard(lock_);
+    acceptor_ = acceptor.ref();
+}
+
+void connections::accept_all() {
+    try {
+        accept_while_open();
+    } catch (cancelled const&) {
+        // By close(); or because the runtime ends, and then nobody can be served any more.
+        if (!is_closing()) {
+            throw;
+        }
+    }
+    take_the_queue();
+}
+
+void connections::accept_while_open() {
+    while (!is_closing()) {
+        wait_for_room();
+        std::error_code error;
+        tcp_stream peer = listener_.accept(error);
+        if (error) {
+            sleep(k_pause_after_error);
+        } else {
+            take(std::move(peer));
+        }
+    }
+}
+
+// Those whose connection was made before close(): their requests may have been sent in full.
+void connections::take_the_queue() {
+    std::error_code error;
+    while (auto peer = listener_.try_accept(error)) {
+        take(std::move(*peer));
+    }
+}
+
+void connections::wait_for_room() {
+    while (count() >= limit_) {
+        room_.clear();
+        if (count() >= limit_) {
+            room_.wait();
+        }
+    }
+}
+
+void connections::take(tcp_stream peer) {
+    {
+        std::lock_guard const guard(lock_);
+        count_.fetch_add(1, std::memory_order_relaxed);
+    }
+    std::shared_ptr<void> ending(nullptr, [self = shared_from_this()](void*) { self->connection_ended(); });
+    std::string name = name_;
+    name.push_back('-');
+    name.append(std::to_string(++last_number_));
+    spawn(task_options{.name = std::move(name)},
+          [this, ending = std::move(ending), connection = std::move(peer)]() mutable {
+              serve_one(std::move(connection));
+          });
+}
+
+void connections::serve_one(tcp_stream peer) {
+    running self{current_task()};
+    bool too_late = false;
+    {
+        std::lock_guard const guard(lock_);
+        too_late = cancelled_;
+        self.next = first_;
+        if (first_ != nullptr) {
+            first_->previous = &self;
+        }
+        first_ = &self;
+    }
+    struct unlink {
+        connections& home;
+        running& self;
+        ~unlink() {
+            std::lock_guard const guard(home.lock_);
+            (self.previous == nullptr ? home.first_ : self.previous->next) = self.next;
+            if (self.next != nullptr) {
+                self.next->previous = self.previous;
+            }
+        }
+    } const at_end{*this, self};
+    if (!too_late) {
+        serve_(std::move(peer));
+    }
+}
+
+void connections::acceptor_ended() noexcept {
+    listener_.close();
+    bool last = false;
+    {
+        std::lock_guard const guard(lock_);
+        accepting_ = false;
+        closing_.store(true, std::memory_order_seq_cst);
+        last = count_.load(std::memory_order_relaxed) == 0;
+    }
+    if (last) {
+        finished_.set();
+    }
+}
+
+void connections::connection_ended() noexcept {
+    bool last = false;
+    {
+        std::lock_guard const guard(lock_);
+        last = count_.fetch_sub(1, std::memory_order_relaxed) == 1 && !accepting_;
+    }
+    room_.set();
+    if (last) {
+        finished_.set();
+    }
+}
+
+void connections::close() {
+    std::optional<task_ref> acceptor;
+    {
+        std::lock_guard const guard(lock_);
+        if (!closing_.exchange(true, std::memory_order_seq_cst)) {
+            acceptor = acceptor_;
+        }
+    }
+    if (acceptor) {
+        acceptor->cancel("the server is closed");
+    }
+}
+
+void connections::cancel_all() {
+    std::vector<task_ref> tasks;
+    {
+        std::lock_guard const guard(lock_);
+        cancelled_ = true;
+        for (running* one = first_; one != nullptr; one = one->next) {
+            tasks.push_back(one->task);
+        }
+    }
+    for (task_ref const& one : tasks) {
+        one.cancel("the server is drained");
+    }
+}
+
+void connections::drain_until(clock::time_point deadline) {
+    close();
+    if (!finished_.wait_until(deadline)) {
+        cancel_all();
+        finished_.wait();
+    }
+}
+
+server start(std::function<void(stream)> handler, std::string const& host, service const& port,
+             server_options const& options) {
+    auto shared = std::make_shared<connections>(
+        tcp_listener(host, port, listen_options{.backlog = options.backlog}),
+        [handler = std::move(handler)](tcp_stream peer) { handler(stream(std::move(peer))); }, options.max_connections);
+    shared->start("connection");
+    return server(std::move(shared));
+}
+
+}  // namespace detail_server
+
+server::server() noexcept = default;
+server::server(std::shared_ptr<detail_server::connections> c) noexcept : connections_(std::move(c)) {}
+server::server(server&&) noexcept = default;
+
+server& server::operator=(server&& other) noexcept {
+    server(std::move(other)).connections_.swap(connections_);
+    return *this;
+}
+
+server::~server() {
+    if (connections_) {
+        cancel_shield const shield;
+        connections_->drain_until(clock::now());
+    }
+}
+
+detail_server::connections& server::checked() const {
+    if (!connections_) {
+        throw invalid_state("coir::net::server: empty (moved from, or never started)");
+    }
+    return *connections_;
+}
+
+std::uint16_t server::port() const {
+    return checked().local().port();
+}
+
+endpoint server::local_endpoint() const {
+    return checked().local();
+}
+
+std::size_t server::connections() const noexcept {
+    return connections_ ? connections_->count() : 0;
+}
+
+void server::serve_forever() {
+    auto const keep = connections_;
+    try {
+        checked().finished().wait();
+    } catch (cancelled const&) {
+        keep->close();
+        throw;
+    }
+}
+
+void server::close() {
+    checked().close();
+}
+
+void server::drain_until(clock::time_point deadline) {
+    checked().drain_until(deadline);
+}
+
+}  // namespace coir::net

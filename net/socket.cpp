@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/net/socket.hpp>
+
+#include "core/io/descriptor.hpp"
+
+#include <coir/core/base/errors.hpp>
+#include <coir/core/task/sleep.hpp>
+
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+// A task whose socket always has data lets the others have a turn that often. Guessed: reads of 64 KiB take some 10 us.
+constexpr unsigned k_operations_in_a_row = 32;
+
+std::error_code to_error(int number) noexcept {
+    return {number, std::system_category()};
+}
+
+template <class Query>
+net::endpoint ask(Query query, int fd, std::error_code& error) noexcept {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    auto const result = errno_of(query, fd, reinterpret_cast<sockaddr*>(&address), &size);
+    error = to_error(result.error);
+    return result ? net::endpoint(reinterpret_cast<sockaddr const*>(&address), size) : net::endpoint();
+}
+
+auto attempt_to_accept(sockaddr_storage& address, socklen_t& size) noexcept {
+    return [&address, &size](int fd) {
+        size = sizeof address;
+        return errno_of(&::accept4, fd, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    };
+}
+
+}  // namespace
+
+// A stay of the caller inside the socket's slot; empty if it is closed.
+class socket_handle::use {
+public:
+    explicit use(socket_handle const& owner) noexcept : owner_(owner), is_thread_(current_task_or_null() == nullptr) {
+        std::lock_guard const guard(owner.lock_);
+        if (owner.slot_ != nullptr && owner.slot_->enter()) {
+            slot_ = owner.slot_;
+            owner.threads_inside_ += is_thread_ ? 1 : 0;
+        }
+    }
+    use(use const&) = delete;
+    use& operator=(use const&) = delete;
+    ~use() {
+        if (slot_ == nullptr) {
+            return;
+        }
+        if (is_thread_) {
+            std::lock_guard const guard(owner_.lock_);
+            --owner_.threads_inside_;
+        }
+        slot_->exit();
+    }
+
+    explicit operator bool() const noexcept { return slot_ != nullptr; }
+    fd_slot& operator*() const noexcept { return *slot_; }
+    fd_slot* operator->() const noexcept { return slot_; }
+
+private:
+    socket_handle const& owner_;
+    fd_slot* slot_ = nullptr;
+    bool const is_thread_;
+};
+
+socket_handle::socket_handle(int fd) {
+    try {
+        slot_ = &fd_slot::open(fd);
+    } catch (...) {
+        errno_of(&::close, fd);
+        throw;
+    }
+}
+
+socket_handle::socket_handle(socket_handle&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+
+socket_handle& socket_handle::operator=(socket_handle&& other) noexcept {
+    if (this != &other) {
+        close();
+        slot_ = std::exchange(other.slot_, nullptr);
+    }
+    return *this;
+}
+
+socket_handle socket_handle::open(int family) {
+    auto const result = errno_of(&::socket, family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (!result) {
+        throw std::system_error(result.error, std::system_category(), "coir::net: cannot open a socket");
+    }
+    return socket_handle(result.value);
+}
+
+bool socket_handle::is_open() const noexcept {
+    std::lock_guard const guard(lock_);
+    return slot_ != nullptr;
+}
+
+void socket_handle::close() noexcept {
+    fd_slot* slot = nullptr;
+    bool threads_wait = false;
+    {
+        std::lock_guard const guard(lock_);
+        slot = std::exchange(slot_, nullptr);
+        threads_wait = threads_inside_ != 0;
+    }
+    if (slot == nullptr) {
+        return;
+    }
+    // close() marks the slot as closing before they wake: they then find out why. Their stay keeps the descriptor open.
+    bool const stays = threads_wait && slot->enter();
+    slot->close();
+    if (stays) {
+        errno_of(&::shutdown, slot->fd(), static_cast<int>(SHUT_RDWR));
+        slot->exit();
+    }
+}
+
+void socket_handle::checkpoint(std::atomic<unsigned>& operations) {
+    // Not exact when several use one direction at once, which does not matter.
+    unsigned const count = operations.load(std::memory_order_relaxed) + 1;
+    operations.store(count, std::memory_order_relaxed);
+    if (count % k_operations_in_a_row == 0) {
+        yield();
+    } else {
+        throw_if_cancel_pending();
+    }
+}
+
+std::size_t socket_handle::read_some(void* data, std::size_t size, clock::time_point deadline, std::error_code& error) {
+    checkpoint(reads_);
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return 0;
+    }
+    error.clear();
+    if (size == 0) {
+        return 0;
+    }
+    auto const outcome = perform(*in, io_direction::read, deadline,
+                                 [&](int fd) { return errno_of(&::recv, fd, data, size, static_cast<int>(0)); });
+    if (outcome.error != 0) {
+        error = to_error(outcome.error);
+        return 0;
+    }
+    auto const count = static_cast<std::size_t>(outcome.value);
+    if (count != 0 && count < size) {
+        // A short read means that nothing is left: the next one waits without asking the system first.
+        in->direction(io_direction::read).clear_ready(outcome.seen);
+    }
+    return count;
+}
+
+std::size_t socket_handle::write_some(void const* data, std::size_t size, clock::time_point deadline,
+                                      std::error_code& error) {
+    checkpoint(writes_);
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return 0;
+    }
+    error.clear();
+    if (size == 0) {
+        return 0;
+    }
+    auto const outcome = perform(*in, io_direction::write, deadline, [&](int fd) {
+        return errno_of(&::send, fd, data, size, static_cast<int>(MSG_NOSIGNAL));
+    });
+    if (outcome.error != 0) {
+        error = to_error(outcome.error);
+        return 0;
+    }
+    auto const count = static_cast<std::size_t>(outcome.value);
+    if (count < size) {
+        in->direction(io_direction::write).clear_ready(outcome.seen);
+    }
+    return count;
+}
+
+std::size_t socket_handle::write_all(void const* data, std::size_t size, clock::time_point deadline,
+                                     std::error_code& error) {
+    error.clear();
+    std::size_t written = 0;
+    while (written < size && !error) {
+        written += write_some(static_cast<char const*>(data) + written, size - written, deadline, error);
+    }
+    return written;
+}
+
+std::size_t socket_handle::write_now(void const* data, std::size_t size, std::error_code& error) noexcept {
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return 0;
+    }
+    auto const outcome =
+        perform_now(*in, [&](int fd) { return errno_of(&::send, fd, data, size, static_cast<int>(MSG_NOSIGNAL)); });
+    error = to_error(outcome.error);
+    return outcome.error == 0 ? static_cast<std::size_t>(outcome.value) : 0;
+}
+
+socket_handle socket_handle::accept(net::endpoint& peer, clock::time_point deadline, std::error_code& error) {
+    checkpoint(reads_);
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return {};
+    }
+    sockaddr_storage address{};
+    socklen_t size = 0;
+    auto const outcome = perform(*in, io_direction::read, deadline, attempt_to_accept(address, size));
+    error = to_error(outcome.error);
+    if (error) {
+        return {};
+    }
+    socket_handle accepted(static_cast<int>(outcome.value));
+    peer = net::endpoint(reinterpret_cast<sockaddr const*>(&address), size);
+    return accepted;
+}
+
+socket_handle socket_handle::accept_now(net::endpoint& peer, std::error_code& error) {
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return {};
+    }
+    sockaddr_storage address{};
+    socklen_t size = 0;
+    auto const outcome = perform_now(*in, attempt_to_accept(address, size));
+    error = to_error(outcome.error);
+    if (error) {
+        return {};
+    }
+    socket_handle accepted(static_cast<int>(outcome.value));
+    peer = net::endpoint(reinterpret_cast<sockaddr const*>(&address), size);
+    return accepted;
+}
+
+void socket_handle::connect(net::endpoint const& peer, clock::time_point deadline, std::error_code& error) {
+    checkpoint(writes_);
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return;
+    }
+    auto const started = errno_of(&::connect, in->fd(), peer.data(), static_cast<socklen_t>(peer.size()));
+    if (started || (started.error != EINPROGRESS && started.error != EINTR)) {
+        error = to_error(started.error);
+        return;
+    }
+    // Only now is the socket registered anywhere: before, it would have been reported as hung up.
+    in->direction(io_direction::write).clear_ready(in->direction(io_direction::write).snapshot());
+    auto const outcome = perform(*in, io_direction::write, deadline, [](int fd) -> syscall_result<int> {
+        int failure = 0;
+        socklen_t size = sizeof failure;
+        auto const asked = errno_of(&::getsockopt, fd, static_cast<int>(SOL_SOCKET), static_cast<int>(SO_ERROR),
+                                    static_cast<void*>(&failure), &size);
+        return failure != 0 ? syscall_result<int>{-1, failure} : asked;
+    });
+    error = to_error(outcome.error);
+}
+
+void socket_handle::bind(net::endpoint const& local, std::error_code& error) noexcept {
+    use const in(*this);
+    error = in ? to_error(errno_of(&::bind, in->fd(), local.data(), static_cast<socklen_t>(local.size())).error)
+               : to_error(EBADF);
+}
+
+void socket_handle::listen(int backlog, std::error_code& error) noexcept {
+    use const in(*this);
+    error = in ? to_error(errno_of(&::listen, in->fd(), backlog).error) : to_error(EBADF);
+}
+
+void socket_handle::shutdown(int how, std::error_code& error) noexcept {
+    use const in(*this);
+    error = in ? to_error(errno_of(&::shutdown, in->fd(), how).error) : to_error(EBADF);
+}
+
+void socket_handle::set_option(int level, int name, int value, std::error_code& error) noexcept {
+    use const in(*this);
+    error = in ? to_error(errno_of(&::setsockopt, in->fd(), level, name, static_cast<void const*>(&value),
+                                   static_cast<socklen_t>(sizeof value))
+                              .error)
+               : to_error(EBADF);
+}
+
+net::endpoint socket_handle::local_endpoint(std::error_code& error) const noexcept {
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return {};
+    }
+    return ask(&::getsockname, in->fd(), error);
+}
+
+net::endpoint socket_handle::remote_endpoint(std::error_code& error) const noexcept {
+    use const in(*this);
+    if (!in) {
+        error = to_error(EBADF);
+        return {};
+    }
+    return ask(&::getpeername, in->fd(), error);
+}
+
+void throw_socket_error(std::error_code error, char const* what) {
+    if (error == std::errc::timed_out) {
+        throw timeout_error(std::string(what) + ": timed out");
+    }
+    throw std::system_error(error, what);
+}
+
+}  // namespace coir::detail

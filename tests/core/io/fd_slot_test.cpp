@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/io/fd_slot.hpp"
+
+#include "tests/support/nothing_left.hpp"
+#include "tests/support/running.hpp"
+
+#include <coir/core/base/errno_of.hpp>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+using test::k_a_moment;
+using test::on_one_and_four_workers;
+using test::yield_until_waiting;
+
+// One end of a pair of connected sockets, in a slot.
+class end_of_pair {
+public:
+    explicit end_of_pair(int fd) : slot_(&fd_slot::open(fd)) {}
+    end_of_pair(end_of_pair const&) = delete;
+    end_of_pair& operator=(end_of_pair const&) = delete;
+    ~end_of_pair() { close(); }
+
+    fd_slot& slot() { return *slot_; }
+    void close() {
+        if (open_) {
+            open_ = false;
+            slot_->close();
+        }
+    }
+
+    /// Reads one message; empty at the end, or when the slot was closed or the time was up.
+    std::string read(clock::time_point deadline = k_never) {
+        if (!slot_->enter()) {
+            return {};
+        }
+        struct leaves {
+            fd_slot& slot;
+            ~leaves() { slot.exit(); }
+        } const at_the_end{*slot_};
+        for (;;) {
+            std::uint32_t const seen = slot_->direction(io_direction::read).snapshot();
+            char buffer[4096];
+            auto const result = errno_of(&::read, slot_->fd(), static_cast<void*>(buffer), sizeof buffer);
+            if (result.value >= 0) {
+                return {buffer, static_cast<std::size_t>(result.value)};
+            }
+            if (result.error != EAGAIN) {
+                return {};
+            }
+            slot_->direction(io_direction::read).clear_ready(seen);
+            if (slot_->wait(io_direction::read, deadline) != io_wait_result::ready) {
+                return {};
+            }
+        }
+    }
+
+    bool write(std::string const& text) {
+        return errno_of(&::write, slot_->fd(), static_cast<void const*>(text.data()), text.size()).value ==
+               static_cast<ssize_t>(text.size());
+    }
+
+    /// Fills the send buffer to the brim. Returns how many bytes went.
+    std::size_t fill() {
+        std::array<char, 4096> const bytes{};
+        std::size_t sum = 0;
+        for (;;) {
+            std::uint32_t const seen = slot_->direction(io_direction::write).snapshot();
+            auto const result = errno_of(&::write, slot_->fd(), static_cast<void const*>(bytes.data()), bytes.size());
+            if (result.value < 0) {
+                slot_->direction(io_direction::write).clear_ready(seen);
+                return sum;
+            }
+            sum += static_cast<std::size_t>(result.value);
+        }
+    }
+
+private:
+    fd_slot* slot_;
+    bool open_ = true;
+};
+
+std::array<int, 2> make_pair() {
+    std::array<int, 2> fds{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()), 0);
+    return fds;
+}
+
+TEST(fd_slot, wakes_a_reader_when_there_is_something_to_read) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        end_of_pair b(fds[1]);
+        auto t = spawn([&] { return a.read(); });
+        yield_until_waiting(t);
+        EXPECT_TRUE(b.write("hello"));
+        EXPECT_EQ(t.get(), "hello");
+    });
+}
+
+TEST(fd_slot, carries_many_messages_back_and_forth) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        end_of_pair b(fds[1]);
+        auto echo = spawn([&] {
+            for (std::string text = b.read(); !text.empty(); text = b.read()) {
+                EXPECT_TRUE(b.write(text));
+            }
+        });
+        for (int i = 0; i < 2'000; ++i) {
+            std::string const text = std::to_string(i);
+            EXPECT_TRUE(a.write(text));
+            EXPECT_EQ(a.read(), text);
+        }
+        a.close();
+        echo.get();
+    });
+}
+
+TEST(fd_slot, wakes_a_writer_when_there_is_room_again) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        end_of_pair b(fds[1]);
+        std::size_t rest = a.fill();
+        EXPECT_GT(rest, 0u);
+        auto t = spawn([&] {
+            EXPECT_TRUE(a.slot().enter());
+            auto const result = a.slot().wait(io_direction::write, k_never);
+            a.slot().exit();
+            return result;
+        });
+        yield_until_waiting(t);
+        while (rest != 0) {
+            rest -= b.read().size();
+        }
+        EXPECT_EQ(t.get(), io_wait_result::ready);
+    });
+}
+
+TEST(fd_slot, end_of_the_stream_wakes_the_reader) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        auto t = spawn([&] { return a.read(); });
+        yield_until_waiting(t);
+        ::close(fds[1]);
+        EXPECT_EQ(t.get(), "");
+    });
+}
+
+TEST(fd_slot, wait_ends_at_its_deadline) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        end_of_pair b(fds[1]);
+        EXPECT_EQ(a.read(clock::now() + k_a_moment), "");
+        EXPECT_TRUE(b.write("late"));
+        EXPECT_EQ(a.read(clock::now() + test::k_long_time), "late");
+    });
+}
+
+TEST(fd_slot, cancelled_wait_throws_and_the_next_one_works) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        end_of_pair b(fds[1]);
+        auto t = spawn([&] { a.read(); });
+        yield_until_waiting(t);
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_TRUE(b.write("kept"));
+        EXPECT_EQ(a.read(), "kept");
+    });
+}
+
+TEST(fd_slot, closing_wakes_everybody_who_waits) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        end_of_pair b(fds[1]);
+        std::vector<task<std::string>> readers;
+        for (int i = 0; i < 5; ++i) {
+            readers.push_back(spawn([&] { return a.read(); }));
+            yield_until_waiting(readers.back());
+        }
+        a.close();
+        for (auto& r : readers) {
+            EXPECT_EQ(r.get(), "");
+        }
+    });
+}
+
+TEST(fd_slot, closing_from_a_plain_thread_wakes_who_waits) {
+    on_one_and_four_workers([] {
+        auto const fds = make_pair();
+        end_of_pair a(fds[0]);
+        end_of_pair b(fds[1]);
+        auto t = spawn([&] { return a.read(); });
+        yield_until_waiting(t);
+        std::thread([&] { a.close(); }).join();
+        EXPECT_EQ(t.get(), "");
+    });
+}
+
+TEST(fd_slot, event_of_a_descriptor_that_was_closed_does_not_reach_its_successor) {
+    on_one_and_four_workers([] {
+        for (int round = 0; round < 200; ++round) {
+            auto const first = make_pair();
+            auto a = std::make_unique<end_of_pair>(first[0]);
+            auto t = spawn([&] { a->read(clock::now() + k_a_moment / 10); });
+            t.get();
+            std::uint64_t const stale = a->slot().event_name();
+            fd_slot* const old_slot = &a->slot();
+            a->close();
+            ::close(first[1]);
+
+            auto const second = make_pair();
+            end_of_pair c(second[0]);
+            end_of_pair d(second[1]);
+            auto reader = spawn([&] { return c.read(); });
+            yield_until_waiting(reader);
+            if (&c.slot() == old_slot) {  // usually it is: slots are reused last in, first out
+                EXPECT_NE(c.slot().event_name(), stale);
+                wake_list wakes;
+                c.slot().signal(static_cast<std::uint32_t>(stale >> 32), ~0u, wakes);
+                EXPECT_TRUE(wakes.empty());
+                EXPECT_FALSE(reader.done());
+            }
+            EXPECT_TRUE(d.write("fresh"));
+            EXPECT_EQ(reader.get(), "fresh");
+        }
+    });
+}
+
+TEST(fd_slot, serves_plain_threads) {
+    auto const fds = make_pair();
+    end_of_pair a(fds[0]);
+    end_of_pair b(fds[1]);
+    EXPECT_EQ(a.read(clock::now() + k_a_moment), "");
+    std::thread writer([&] { EXPECT_TRUE(b.write("from a thread")); });
+    EXPECT_EQ(a.read(), "from a thread");
+    writer.join();
+}
+
+TEST(fd_slot, readiness_that_comes_during_the_call_is_not_forgotten) {
+    auto const fds = make_pair();
+    end_of_pair a(fds[0]);
+    end_of_pair b(fds[1]);
+    auto& direction = a.slot().direction(io_direction::read);
+    std::uint32_t const seen = direction.snapshot();
+    wake_list wakes;
+    a.slot().signal(static_cast<std::uint32_t>(a.slot().event_name() >> 32), 0x001 /* EPOLLIN */, wakes);
+    direction.clear_ready(seen);
+    EXPECT_NE(direction.snapshot() & io_readiness::k_ready, 0u);
+}
+
+}  // namespace
+}  // namespace coir::detail

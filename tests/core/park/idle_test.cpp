@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/park/idle.hpp"
+
+#include "core/park/parker.hpp"
+#include "core/queue/deque.hpp"
+#include "core/queue/injector.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using coir::detail::deque;
+using coir::detail::idle;
+using coir::detail::injector;
+using coir::detail::thread_parker;
+
+TEST(idle, chooses_nobody_while_all_are_awake) {
+    idle idlers(4);
+    EXPECT_FALSE(idlers.anybody_sleeps());
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), idle::k_nobody);
+    EXPECT_EQ(idlers.claim_any_sleeper(), idle::k_nobody);
+    EXPECT_FALSE(idlers.claim(2));
+}
+
+TEST(idle, chooses_a_sleeper_once_and_counts_it_as_a_searcher) {
+    idle idlers(4);
+    EXPECT_TRUE(idlers.prepare_to_park(2, false));
+    EXPECT_EQ(idlers.sleepers(), 1u);
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), 2);
+    EXPECT_EQ(idlers.sleepers(), 0u);
+    EXPECT_EQ(idlers.searchers(), 1u);
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), idle::k_nobody);
+    EXPECT_TRUE(idlers.leave_park(2));
+    EXPECT_TRUE(idlers.stop_searching());
+    EXPECT_EQ(idlers.searchers(), 0u);
+}
+
+TEST(idle, wakes_nobody_else_while_somebody_searches) {
+    idle idlers(4);
+    EXPECT_TRUE(idlers.prepare_to_park(0, false));
+    EXPECT_TRUE(idlers.prepare_to_park(1, false));
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), 0);
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), idle::k_nobody);
+    EXPECT_TRUE(idlers.leave_park(0));
+    EXPECT_TRUE(idlers.stop_searching());  // the last one: has to wake the next
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), 1);
+}
+
+TEST(idle, lets_half_of_the_workers_search_but_at_least_one) {
+    for (auto const& [workers, allowed] : {std::pair{1u, 1u}, {2u, 1u}, {3u, 1u}, {4u, 2u}, {5u, 2u}, {1024u, 512u}}) {
+        idle idlers(workers);
+        unsigned searching = 0;
+        while (searching < workers && idlers.try_start_searching()) {
+            ++searching;
+        }
+        EXPECT_EQ(searching, allowed) << workers << " workers";
+        for (unsigned left = searching; left > 0; --left) {
+            EXPECT_EQ(idlers.stop_searching(), left == 1);
+        }
+        EXPECT_TRUE(idlers.try_start_searching());
+    }
+}
+
+TEST(idle, tells_a_parker_to_look_everywhere_unless_somebody_searches) {
+    idle idlers(6);
+    EXPECT_TRUE(idlers.try_start_searching());
+    EXPECT_TRUE(idlers.try_start_searching());
+    EXPECT_FALSE(idlers.prepare_to_park(0, false));
+    EXPECT_FALSE(idlers.prepare_to_park(1, true));
+    EXPECT_TRUE(idlers.prepare_to_park(2, true));
+    EXPECT_TRUE(idlers.prepare_to_park(3, false));
+    EXPECT_EQ(idlers.searchers(), 0u);
+    EXPECT_EQ(idlers.sleepers(), 4u);
+}
+
+TEST(idle, worker_that_wakes_by_itself_sleeps_no_longer_and_does_not_search) {
+    idle idlers(2);
+    EXPECT_TRUE(idlers.prepare_to_park(1, false));
+    EXPECT_FALSE(idlers.leave_park(1));
+    EXPECT_EQ(idlers.sleepers(), 0u);
+    EXPECT_EQ(idlers.searchers(), 0u);
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), idle::k_nobody);
+}
+
+TEST(idle, worker_that_backs_out_searches_whoever_took_it_meanwhile) {
+    for (int const meanwhile : {0, 1, 2}) {
+        idle idlers(4);
+        EXPECT_TRUE(idlers.prepare_to_park(1, false));
+        if (meanwhile == 1) {
+            EXPECT_EQ(idlers.choose_sleeper_to_wake(), 1);
+        } else if (meanwhile == 2) {
+            EXPECT_TRUE(idlers.claim(1));
+        }
+        idlers.cancel_park(1);
+        EXPECT_EQ(idlers.searchers(), 1u);
+        EXPECT_EQ(idlers.sleepers(), 0u);
+        EXPECT_TRUE(idlers.stop_searching());
+        EXPECT_EQ(idlers.searchers(), 0u);
+    }
+}
+
+TEST(idle, claims_a_sleeper_without_making_it_search) {
+    idle idlers(3);
+    EXPECT_TRUE(idlers.prepare_to_park(1, false));
+    EXPECT_TRUE(idlers.prepare_to_park(2, false));
+    EXPECT_FALSE(idlers.claim(0));
+    EXPECT_TRUE(idlers.claim(2));
+    EXPECT_FALSE(idlers.claim(2));
+    EXPECT_EQ(idlers.searchers(), 0u);
+    EXPECT_EQ(idlers.sleepers(), 1u);
+    EXPECT_FALSE(idlers.leave_park(2));
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), 1);
+}
+
+TEST(idle, claims_each_of_1024_sleepers_once) {
+    idle idlers(idle::k_max_workers);
+    for (std::size_t worker = 0; worker < idle::k_max_workers; ++worker) {
+        EXPECT_TRUE(idlers.prepare_to_park(worker, false));
+    }
+    EXPECT_EQ(idlers.sleepers(), idle::k_max_workers);
+    std::set<int> claimed;
+    for (int worker = idlers.claim_any_sleeper(); worker != idle::k_nobody; worker = idlers.claim_any_sleeper()) {
+        claimed.insert(worker);
+    }
+    EXPECT_EQ(claimed.size(), idle::k_max_workers);
+    EXPECT_EQ(*claimed.begin(), 0);
+    EXPECT_EQ(*claimed.rbegin(), static_cast<int>(idle::k_max_workers) - 1);
+    EXPECT_FALSE(idlers.anybody_sleeps());
+}
+
+TEST(idle, only_worker_chooses_no_peer_but_an_outsider_chooses_it) {
+    idle idlers(1);
+    EXPECT_TRUE(idlers.prepare_to_park(0, false));
+    EXPECT_EQ(idlers.choose_peer_to_wake(), idle::k_nobody);
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), 0);
+
+    idle two(2);
+    EXPECT_TRUE(two.prepare_to_park(1, false));
+    EXPECT_EQ(two.choose_peer_to_wake(), 1);
+}
+
+// Workers as the scheduler writes them, blocked in a parker instead of a poll and without a time-out: a lost wake-up
+// hangs the test. Whoever pushes waits until its item has run, so the workers fall asleep between items all the time.
+class idle_stress : public ::testing::TestWithParam<std::size_t> {
+protected:
+    struct item {
+        item* queue_next = nullptr;
+        thread_parker* done = nullptr;
+        bool spawns = false;
+        int ran = 0;
+    };
+
+    struct worker {
+        thread_parker parker;
+        deque<item> queue;
+    };
+
+    idle_stress() : workers_(GetParam()), idlers_(GetParam()) {}
+
+    void wake(int index) {
+        if (index != idle::k_nobody) {
+            workers_[static_cast<std::size_t>(index)].parker.unpark();
+        }
+    }
+
+    void push_from_outside(item& one) {
+        injector_.push(&one);
+        wake(idlers_.choose_sleeper_to_wake());
+    }
+
+    item* search(std::size_t self) {
+        if (item* const one = injector_.pop()) {
+            return one;
+        }
+        for (std::size_t i = 1; i < workers_.size(); ++i) {
+            auto const victim = workers_[(self + i) % workers_.size()].queue.thief();
+            auto const stolen = victim.steal_half(workers_[self].queue.owner(), 8);
+            if (stolen.item != nullptr) {
+                return stolen.item;
+            }
+        }
+        return nullptr;
+    }
+
+    bool all_empty() {
+        bool empty = injector_.empty();
+        for (auto& each : workers_) {
+            empty = empty && each.queue.thief().empty();
+        }
+        return empty;
+    }
+
+    void run(std::size_t self, item& one) {
+        if (one.spawns) {
+            // A child that only another worker can run: this one blocks until it has.
+            thread_parker child_done;
+            item child;
+            child.done = &child_done;
+            workers_[self].queue.owner().push(&child);
+            wake(idlers_.choose_peer_to_wake());
+            child_done.park();
+            EXPECT_EQ(child.ran, 1);
+        }
+        ++one.ran;
+        one.done->unpark();
+    }
+
+    void work(std::size_t self) {
+        auto own = workers_[self].queue.owner();
+        bool searching = false;
+        for (;;) {
+            item* one = own.take_front();
+            if (one == nullptr) {
+                searching = searching || idlers_.try_start_searching();
+                one = searching ? search(self) : nullptr;
+            }
+            if (one != nullptr) {
+                if (searching && idlers_.stop_searching()) {
+                    wake(idlers_.choose_sleeper_to_wake());
+                }
+                searching = false;
+                run(self, *one);
+                continue;
+            }
+            bool const look_everywhere = idlers_.prepare_to_park(self, searching);
+            searching = false;
+            if (stopped_.load(std::memory_order_relaxed)) {
+                (void)idlers_.leave_park(self);
+                return;
+            }
+            if (look_everywhere && !all_empty()) {
+                idlers_.cancel_park(self);
+                searching = true;
+                continue;
+            }
+            workers_[self].parker.park();
+            searching = idlers_.leave_park(self);
+        }
+    }
+
+    void stop() {
+        stopped_.store(true, std::memory_order_relaxed);
+        for (int index = idlers_.claim_any_sleeper(); index != idle::k_nobody; index = idlers_.claim_any_sleeper()) {
+            wake(index);
+        }
+    }
+
+    static constexpr int k_rounds = 10'000;
+
+    void produce(bool spawning) {
+        thread_parker done;
+        for (int round = 0; round < k_rounds; ++round) {
+            item one;
+            one.done = &done;
+            one.spawns = spawning && round % 4 == 0;
+            push_from_outside(one);
+            done.park();
+            ASSERT_EQ(one.ran, 1);
+        }
+    }
+
+    std::vector<worker> workers_;
+    idle idlers_;
+    injector<item> injector_;
+    std::atomic<bool> stopped_{false};
+};
+
+TEST_P(idle_stress, everything_pushed_from_outside_runs_though_all_may_sleep) {
+    std::vector<std::thread> threads;
+    for (std::size_t self = 0; self < workers_.size(); ++self) {
+        threads.emplace_back([this, self] { work(self); });
+    }
+    std::array<std::thread, 2> producers;
+    for (auto& each : producers) {
+        each = std::thread([this] { produce(false); });
+    }
+    for (auto& each : producers) {
+        each.join();
+    }
+    stop();
+    for (auto& each : threads) {
+        each.join();
+    }
+    EXPECT_EQ(idlers_.sleepers(), 0u);
+}
+
+// Needs a second worker.
+class idle_stress_of_several : public idle_stress {};
+
+TEST_P(idle_stress_of_several, what_a_busy_worker_pushes_is_run_by_another_one) {
+    std::vector<std::thread> threads;
+    for (std::size_t self = 0; self < workers_.size(); ++self) {
+        threads.emplace_back([this, self] { work(self); });
+    }
+    std::thread producer([this] { produce(true); });
+    producer.join();
+    stop();
+    for (auto& each : threads) {
+        each.join();
+    }
+    EXPECT_EQ(idlers_.sleepers(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(workers, idle_stress, ::testing::Values(1u, 2u, 4u),
+                         [](auto const& instance) { return std::to_string(instance.param); });
+
+INSTANTIATE_TEST_SUITE_P(workers, idle_stress_of_several, ::testing::Values(2u, 4u),
+                         [](auto const& instance) { return std::to_string(instance.param); });
+
+}  // namespace

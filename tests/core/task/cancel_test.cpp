@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/future.hpp>
+#include <coir/core/task/task.hpp>
+#include <coir/core/task/task_ref.hpp>
+
+#include <deque>
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace coir {
+namespace {
+
+using test::on_one_and_four_workers;
+using test::sleep_forever;
+using test::yield_until;
+using test::yield_until_waiting;
+
+static_assert(!std::is_base_of_v<std::exception, cancelled>);
+
+TEST(cancel, ends_a_waiting_task) {
+    on_one_and_four_workers([] {
+        auto t = spawn(sleep_forever);
+        yield_until_waiting(t);
+        EXPECT_FALSE(t.cancelled());
+        EXPECT_TRUE(t.cancel());
+        t.wait();
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_FALSE(t.cancel());
+    });
+}
+
+TEST(cancel, is_thrown_at_the_next_suspension_point_of_a_running_task) {
+    on_one_and_four_workers([] {
+        auto t = spawn([] {
+            EXPECT_TRUE(current_task().cancel());
+            EXPECT_EQ(current_task().cancelling(), 1u);
+            EXPECT_THROW(yield(), cancelled);
+        });
+        t.get();
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(cancel, task_that_was_not_started_never_runs) {
+    run(runtime_options{.workers = 1}, [] {
+        bool ran = false;
+        auto watched = std::make_shared<int>(0);
+        std::weak_ptr<int> const seen = watched;
+        auto t = spawn([&ran, w = std::move(watched)] { ran = true; });
+        EXPECT_TRUE(t.cancel("not needed"));
+        try {
+            t.get();
+            ADD_FAILURE();
+        } catch (cancelled const& c) {
+            EXPECT_EQ(c.reason(), "not needed");
+        }
+        EXPECT_FALSE(ran);
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_TRUE(seen.expired());
+    });
+}
+
+TEST(cancel, carries_its_reason) {
+    on_one_and_four_workers([] {
+        auto t = spawn(sleep_forever);
+        yield_until_waiting(t);
+        t.cancel("closing time");
+        try {
+            t.get();
+            ADD_FAILURE();
+        } catch (cancelled const& c) {
+            EXPECT_EQ(c.reason(), "closing time");
+        }
+    });
+}
+
+TEST(cancel, may_be_swallowed_and_the_task_goes_on) {
+    on_one_and_four_workers([] {
+        auto t = spawn([] {
+            EXPECT_THROW(sleep_forever(), cancelled);
+            yield();
+            sleep(test::k_a_moment);
+            return 5;
+        });
+        yield_until_waiting(t);
+        t.cancel();
+        EXPECT_EQ(t.get(), 5);
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(cancel, requests_that_were_not_delivered_coalesce) {
+    run(runtime_options{.workers = 1}, [] {
+        int thrown = 0;
+        auto t = spawn([&] {
+            for (int i = 0; i < 5; ++i) {
+                try {
+                    yield();
+                    yield();
+                } catch (cancelled const&) {
+                    ++thrown;
+                }
+            }
+        });
+        yield();
+        EXPECT_TRUE(t.cancel());
+        EXPECT_TRUE(t.cancel());
+        EXPECT_TRUE(t.cancel());
+        EXPECT_EQ(t.cancelling(), 3u);
+        t.wait();
+        EXPECT_EQ(thrown, 1);
+    });
+}
+
+TEST(cancel, second_request_after_delivery_is_thrown_again) {
+    on_one_and_four_workers([] {
+        std::atomic<int> thrown{0};
+        auto t = spawn([&] {
+            for (int i = 0; i < 2; ++i) {
+                try {
+                    sleep_forever();
+                } catch (cancelled const&) {
+                    thrown.fetch_add(1);
+                }
+            }
+        });
+        yield_until_waiting(t);
+        t.cancel();
+        yield_until([&] { return thrown == 1; });
+        yield_until_waiting(t);
+        t.cancel();
+        t.get();
+        EXPECT_EQ(thrown, 2);
+        EXPECT_EQ(t.cancelling(), 2u);
+    });
+}
+
+TEST(cancel, value_that_is_returned_with_a_request_pending_is_kept) {
+    on_one_and_four_workers([] {
+        auto t = spawn([] {
+            current_task().cancel();
+            return std::string("kept");
+        });
+        EXPECT_EQ(t.get(), "kept");
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(cancel, exception_with_a_request_pending_is_kept) {
+    on_one_and_four_workers([] {
+        auto t = spawn([] {
+            current_task().cancel();
+            throw std::runtime_error("kept");
+        });
+        EXPECT_THROW(t.get(), std::runtime_error);
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(cancel, result_that_had_arrived_is_returned_and_the_request_waits) {
+    run(runtime_options{.workers = 1}, [] {
+        promise<int> p;
+        int got = 0;
+        auto t = spawn([&, f = p.get_future()]() mutable {
+            got = f.get();
+            yield();
+        });
+        yield_until_waiting(t);
+        p.set_value(7);
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_EQ(got, 7);
+    });
+}
+
+TEST(cancel, task_that_throws_cancelled_by_itself_is_cancelled) {
+    on_one_and_four_workers([] {
+        auto t = spawn([] { throw cancelled("own decision"); });
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_TRUE(t.cancelled());
+    });
+}
+
+TEST(cancel, uncancel_takes_requests_back) {
+    on_one_and_four_workers([] {
+        auto t = spawn([] {
+            auto const self = current_task();
+            self.cancel();
+            self.cancel();
+            EXPECT_EQ(self.uncancel(), 1u);
+            EXPECT_EQ(self.uncancel(), 0u);
+            EXPECT_EQ(self.uncancel(), 0u);
+            EXPECT_EQ(self.cancelling(), 0u);
+            EXPECT_NO_THROW(yield());
+        });
+        t.get();
+    });
+}
+
+TEST(cancel, uncancel_above_zero_leaves_the_request) {
+    on_one_and_four_workers([] {
+        auto t = spawn([] {
+            auto const self = current_task();
+            self.cancel();
+            self.cancel();
+            self.uncancel();
+            EXPECT_THROW(yield(), cancelled);
+        });
+        t.get();
+    });
+}
+
+TEST(cancel, get_passes_the_request_on_to_the_awaited_task) {
+    on_one_and_four_workers([] {
+        auto inner = spawn(sleep_forever);
+        auto outer = spawn([&] { inner.get(); });
+        yield_until_waiting(inner);
+        yield_until_waiting(outer);
+        outer.cancel("from above");
+        EXPECT_THROW(outer.get(), cancelled);
+        EXPECT_TRUE(inner.cancelled());
+        try {
+            inner.get();
+        } catch (cancelled const& c) {
+            EXPECT_EQ(c.reason(), "from above");
+        }
+    });
+}
+
+TEST(cancel, get_waits_for_the_end_of_the_task_that_it_has_cancelled) {
+    on_one_and_four_workers([] {
+        bool cleaned_up = false;
+        auto inner = spawn([&] {
+            try {
+                sleep_forever();
+            } catch (cancelled const&) {
+                yield();
+                yield();
+                cleaned_up = true;
+                throw;
+            }
+        });
+        auto outer = spawn([&] {
+            EXPECT_THROW(inner.get(), cancelled);
+            EXPECT_TRUE(cleaned_up);
+        });
+        yield_until_waiting(inner);
+        yield_until_waiting(outer);
+        outer.cancel();
+        outer.get();
+    });
+}
+
+TEST(cancel, awaited_task_that_swallows_it_gives_its_value) {
+    on_one_and_four_workers([] {
+        auto inner = spawn([] {
+            EXPECT_THROW(sleep_forever(), cancelled);
+            return 3;
+        });
+        auto outer = spawn([&] { return inner.get(); });
+        yield_until_waiting(inner);
+        yield_until_waiting(outer);
+        outer.cancel();
+        EXPECT_EQ(outer.get(), 3);
+        EXPECT_FALSE(outer.cancelled());
+    });
+}
+
+TEST(cancel, get_of_a_future_cancels_the_future) {
+    on_one_and_four_workers([] {
+        promise<int> p;
+        auto f = p.get_future();
+        auto t = spawn([&] { f.get(); });
+        yield_until_waiting(t);
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_TRUE(p.cancelled());
+        EXPECT_FALSE(p.try_set_value(1));
+    });
+}
+
+TEST(cancel, wait_leaves_the_awaited_task_alone) {
+    on_one_and_four_workers([] {
+        promise<void> go;
+        auto inner = spawn([f = go.get_future()]() mutable { f.get(); });
+        for (bool const limited : {false, true}) {
+            auto outer = spawn([&] {
+                if (limited) {
+                    inner.wait_for(test::k_long_time);
+                } else {
+                    inner.wait();
+                }
+            });
+            yield_until_waiting(outer);
+            outer.cancel();
+            EXPECT_THROW(outer.get(), cancelled);
+            EXPECT_EQ(inner.cancelling(), 0u);
+            EXPECT_FALSE(inner.done());
+        }
+        go.set_value();
+        inner.get();
+    });
+}
+
+TEST(cancel, wait_leaves_the_awaited_future_alone) {
+    on_one_and_four_workers([] {
+        promise<int> p;
+        auto f = p.get_future();
+        auto t = spawn([&] { f.wait(); });
+        yield_until_waiting(t);
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_TRUE(p.try_set_value(1));
+    });
+}
+
+TEST(cancel, awaiting_a_cancelled_task_throws) {
+    on_one_and_four_workers([] {
+        auto t = spawn(sleep_forever);
+        t.cancel();
+        t.wait();
+        for (int i = 0; i < 2; ++i) {
+            EXPECT_THROW(t.get(), cancelled);
+        }
+        EXPECT_EQ(current_task().cancelling(), 0u);
+        EXPECT_NO_THROW(yield());
+    });
+}
+
+TEST(cancel, task_that_awaits_itself_throws_invalid_state) {
+    on_one_and_four_workers([] {
+        task<void> self;
+        promise<void> stored;
+        self = spawn([&, f = stored.get_future()]() mutable {
+            f.get();
+            EXPECT_THROW(self.get(), invalid_state);
+            EXPECT_THROW(self.wait(), invalid_state);
+            EXPECT_THROW(self.wait_for(std::chrono::seconds(1)), invalid_state);
+        });
+        stored.set_value();
+        while (!self.done()) {
+            yield();
+        }
+        self.get();
+    });
+}
+
+TEST(cancel, shield_holds_it_back_until_the_shield_ends) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> shielded{false};
+        std::atomic<bool> go{false};
+        auto t = spawn([&] {
+            {
+                cancel_shield const outer;
+                cancel_shield const inner;
+                shielded = true;
+                yield_until([&] { return go.load(); });
+                EXPECT_NO_THROW(sleep(test::k_a_moment));
+            }
+            EXPECT_THROW(yield(), cancelled);
+        });
+        yield_until([&] { return shielded.load(); });
+        t.cancel();
+        go = true;
+        t.get();
+    });
+}
+
+TEST(cancel, shielded_get_neither_throws_nor_passes_it_on) {
+    on_one_and_four_workers([] {
+        promise<int> p;
+        auto inner = spawn([f = p.get_future()]() mutable { return f.get(); });
+        auto outer = spawn([&] {
+            cancel_shield const shield;
+            return inner.get();
+        });
+        yield_until_waiting(outer);
+        yield_until_waiting(inner);
+        outer.cancel();
+        EXPECT_EQ(inner.cancelling(), 0u);
+        p.set_value(4);
+        EXPECT_EQ(outer.get(), 4);
+    });
+}
+
+TEST(cancel, shield_outside_of_a_task_does_nothing) {
+    cancel_shield const shield;
+}
+
+struct waits_when_it_dies {
+    explicit waits_when_it_dies(bool& ended) : ended_(ended) {}
+    ~waits_when_it_dies() {
+        yield();
+        sleep(test::k_a_moment);
+        ended_ = true;
+    }
+    bool& ended_;
+};
+
+TEST(cancel, is_not_thrown_while_the_stack_unwinds) {
+    on_one_and_four_workers([] {
+        bool ended = false;
+        auto t = spawn([&] {
+            waits_when_it_dies const waits(ended);
+            current_task().cancel();
+            throw std::runtime_error("unwinds");
+        });
+        EXPECT_THROW(t.get(), std::runtime_error);
+        EXPECT_TRUE(ended);
+    });
+}
+
+TEST(cancel, chain_of_10000_awaiting_tasks_is_cancelled_from_its_end) {
+    on_one_and_four_workers([] {
+        constexpr std::size_t k_length = 10'000;
+        std::deque<task<void>> chain;
+        chain.push_back(spawn(sleep_forever));
+        while (chain.size() < k_length) {
+            auto& previous = chain.back();
+            yield_until_waiting(previous);
+            chain.push_back(spawn([&previous] { previous.get(); }));
+        }
+        yield_until_waiting(chain.back());
+        EXPECT_TRUE(chain.back().cancel("all of you"));
+        EXPECT_THROW(chain.back().get(), cancelled);
+        for (auto& t : chain) {
+            EXPECT_TRUE(t.cancelled());
+        }
+    });
+}
+
+TEST(cancel, circle_of_awaiting_tasks_ends_when_one_is_cancelled) {
+    on_one_and_four_workers([] {
+        task<void> a;
+        task<void> b;
+        std::atomic<int> started{0};  // none may be run on the other one's stack
+        std::atomic<bool> made{false};
+        a = spawn([&] {
+            started.fetch_add(1);
+            yield_until([&] { return made.load(); });
+            b.get();
+        });
+        b = spawn([&] {
+            started.fetch_add(1);
+            yield_until([&] { return made.load(); });
+            a.get();
+        });
+        yield_until([&] { return started == 2; });
+        made = true;
+        yield_until_waiting(a);
+        yield_until_waiting(b);
+        a.cancel();
+        a.wait();
+        b.wait();
+        EXPECT_TRUE(a.cancelled());
+        EXPECT_TRUE(b.cancelled());
+    });
+}
+
+TEST(cancel, circle_of_awaiting_tasks_is_ended_by_the_shutdown) {
+    for (unsigned const workers : {1u, 4u}) {
+        auto a = std::make_unique<task<void>>();
+        auto b = std::make_unique<task<void>>();
+        run(runtime_options{.workers = workers}, [&] {
+            std::atomic<int> started{0};  // none may be run on the other one's stack
+            std::atomic<bool> made{false};
+            *a = spawn([&] {
+                started.fetch_add(1);
+                yield_until([&] { return made.load(); });
+                b->get();
+            });
+            *b = spawn([&] {
+                started.fetch_add(1);
+                yield_until([&] { return made.load(); });
+                a->get();
+            });
+            yield_until([&] { return started == 2; });
+            made = true;
+            yield_until_waiting(*a);
+            yield_until_waiting(*b);
+        });
+        EXPECT_TRUE(a->cancelled());
+        EXPECT_TRUE(b->cancelled());
+    }
+}
+
+TEST(cancel, shutdown_throws_at_every_suspension_point) {
+    for (unsigned const workers : {1u, 4u}) {
+        std::atomic<int> thrown{0};
+        run(runtime_options{.workers = workers}, [&] {
+            auto stubborn = spawn([&] {
+                for (int i = 0; i < 3; ++i) {
+                    try {
+                        sleep_forever();
+                    } catch (cancelled const&) {
+                        thrown.fetch_add(1);
+                    }
+                }
+            });
+            yield_until_waiting(stubborn);
+        });
+        EXPECT_EQ(thrown, 3);
+    }
+}
+
+TEST(cancel, from_a_plain_thread_ends_a_plain_wait) {
+    on_one_and_four_workers([] {
+        auto t = spawn(sleep_forever);
+        std::thread([&] { EXPECT_TRUE(t.cancel()); }).join();
+        EXPECT_THROW(t.get(), cancelled);
+    });
+}
+
+}  // namespace
+}  // namespace coir

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/gather.hpp>
+
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/task_ref.hpp>
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+namespace coir {
+namespace {
+
+using test::on_one_and_four_workers;
+using test::sleep_forever;
+using test::yield_until_waiting;
+
+TEST(gather, gives_results_in_argument_order) {
+    on_one_and_four_workers([] {
+        promise<std::string> p;
+        auto f = p.get_future();
+        auto t = spawn([] {
+            sleep(test::k_a_moment);
+            return 1;
+        });
+        p.set_value("two");
+        auto const result = gather(t, f, [] { return 3.0; });
+        static_assert(std::is_same_v<decltype(result), std::tuple<int, std::string, double> const>);
+        EXPECT_EQ(result, std::make_tuple(1, std::string("two"), 3.0));
+    });
+}
+
+TEST(gather, void_becomes_monostate) {
+    on_one_and_four_workers([] {
+        auto const result = gather([] {}, [] { return 1; });
+        static_assert(std::is_same_v<decltype(result), std::tuple<std::monostate, int> const>);
+        EXPECT_EQ(std::get<1>(result), 1);
+    });
+}
+
+TEST(gather, nothing_gives_nothing) {
+    on_one_and_four_workers([] {
+        EXPECT_EQ(gather(), std::tuple<>());
+        std::vector<task<int>> none;
+        EXPECT_TRUE(gather(none).empty());
+    });
+}
+
+TEST(gather, range_gives_a_vector_in_its_order) {
+    on_one_and_four_workers([] {
+        std::vector<task<int>> tasks;
+        for (int i = 0; i < 100; ++i) {
+            tasks.push_back(spawn([i] {
+                if (i % 3 == 0) {
+                    yield();
+                }
+                return i;
+            }));
+        }
+        std::vector<int> const results = gather(tasks);
+        ASSERT_EQ(results.size(), 100u);
+        for (int i = 0; i < 100; ++i) {
+            EXPECT_EQ(results[static_cast<std::size_t>(i)], i);
+        }
+    });
+}
+
+TEST(gather, range_of_callables_and_temporaries) {
+    on_one_and_four_workers([] {
+        std::vector<std::function<int()>> calls{[] { return 1; }, [] { return 2; }};
+        EXPECT_EQ(gather(calls), (std::vector<int>{1, 2}));
+        auto make = [] {
+            std::vector<task<void>> tasks;
+            tasks.push_back(spawn([] {}));
+            return tasks;
+        };
+        EXPECT_EQ(gather(make()).size(), 1u);
+    });
+}
+
+TEST(gather, moves_move_only_results) {
+    on_one_and_four_workers([] {
+        auto [a, b] = gather([] { return std::make_unique<int>(1); }, [] { return std::make_unique<int>(2); });
+        EXPECT_EQ(*a + *b, 3);
+    });
+}
+
+TEST(gather, shared_future_may_stand_there_twice) {
+    on_one_and_four_workers([] {
+        promise<int> p;
+        auto const f = p.get_future().share();
+        auto t = spawn([&] { return gather(f, f); });
+        yield_until_waiting(t);
+        p.set_value(5);
+        EXPECT_EQ(t.get(), std::make_tuple(5, 5));
+    });
+}
+
+TEST(gather, first_exception_is_rethrown_and_handles_run_on) {
+    on_one_and_four_workers([] {
+        promise<int> p;
+        auto slow = spawn([f = p.get_future()]() mutable { return f.get(); });
+        auto bad = spawn([]() -> int { throw std::runtime_error("first"); });
+        EXPECT_THROW(gather(slow, bad), std::runtime_error);
+        EXPECT_FALSE(slow.done());
+        EXPECT_EQ(slow.cancelling(), 0u);
+        p.set_value(1);
+        EXPECT_EQ(slow.get(), 1);
+    });
+}
+
+TEST(gather, callables_are_awaited_before_the_exception_leaves) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> ended{false};
+        EXPECT_THROW(gather(
+                         [&] {
+                             for (int i = 0; i < 10; ++i) {
+                                 sleep(test::k_a_moment);
+                             }
+                             ended = true;
+                         },
+                         [] { throw std::runtime_error("first"); }),
+                     std::runtime_error);
+        EXPECT_TRUE(ended);
+    });
+}
+
+TEST(gather, cancelled_child_counts_as_an_exception) {
+    on_one_and_four_workers([] {
+        auto t = spawn(sleep_forever);
+        t.cancel();
+        EXPECT_THROW(gather(t), cancelled);
+        EXPECT_NO_THROW(yield());
+    });
+}
+
+TEST(gather, cancelled_caller_cancels_all_and_waits_for_them) {
+    on_one_and_four_workers([] {
+        std::atomic<int> cleaned_up{0};
+        auto child = [&] {
+            try {
+                sleep_forever();
+            } catch (cancelled const&) {
+                yield();
+                cleaned_up.fetch_add(1);
+                throw;
+            }
+        };
+        auto a = spawn(child);
+        auto b = spawn(child);
+        auto t = spawn([&] {
+            try {
+                gather(a, b, child);
+            } catch (cancelled const&) {
+                EXPECT_EQ(cleaned_up, 3);
+                throw;
+            }
+        });
+        yield_until_waiting(a);
+        yield_until_waiting(b);
+        yield_until_waiting(t);
+        // The child of the callable has to be in its wait too.
+        test::yield_until([] { return all_tasks().size() == 5; });
+        sleep(test::k_a_moment);
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_TRUE(a.cancelled());
+        EXPECT_TRUE(b.cancelled());
+    });
+}
+
+TEST(gather, on_a_plain_thread_waits_for_handles) {
+    runtime rt(runtime_options{.workers = 2});
+    auto a = rt.spawn([] {
+        sleep(test::k_a_moment);
+        return 1;
+    });
+    auto b = rt.spawn([] { return std::string("b"); });
+    EXPECT_EQ(gather(a, b), std::make_tuple(1, std::string("b")));
+    auto bad = rt.spawn([] { throw std::runtime_error("broken"); });
+    EXPECT_THROW(gather(bad), std::runtime_error);
+}
+
+TEST(gather, callable_on_a_plain_thread_throws) {
+    EXPECT_THROW(gather([] { return 1; }), no_running_runtime);
+}
+
+TEST(gather, empty_handle_throws_invalid_state) {
+    on_one_and_four_workers([] {
+        task<int> none;
+        EXPECT_THROW(gather(none), invalid_state);
+    });
+}
+
+TEST(gather, many_failures_at_once_throw_one) {
+    on_one_and_four_workers([] {
+        for (int round = 0; round < 50; ++round) {
+            std::vector<task<int>> tasks;
+            for (int i = 0; i < 20; ++i) {
+                tasks.push_back(spawn([]() -> int { throw std::runtime_error("one of many"); }));
+            }
+            EXPECT_THROW(gather(tasks), std::runtime_error);
+            for (auto& t : tasks) {
+                EXPECT_THROW(t.get(), std::runtime_error);
+            }
+        }
+    });
+}
+
+}  // namespace
+}  // namespace coir

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/task.hpp>
+
+#include "tests/support/nothing_left.hpp"
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/task_ref.hpp>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace coir {
+namespace {
+
+using test::on_one_and_four_workers;
+
+TEST(spawn, returns_the_result_of_the_callable) {
+    on_one_and_four_workers([] { EXPECT_EQ(spawn([] { return 42; }).get(), 42); });
+}
+
+TEST(spawn, passes_arguments) {
+    on_one_and_four_workers(
+        [] { EXPECT_EQ(spawn([](int a, std::string b) { return b + std::to_string(a); }, 7, "x").get(), "x7"); });
+}
+
+TEST(spawn, decays_and_copies_arguments) {
+    on_one_and_four_workers([] {
+        std::string text = "before";
+        auto t = spawn([](std::string s) { return s; }, text);
+        text = "after";
+        EXPECT_EQ(t.get(), "before");
+    });
+}
+
+TEST(spawn, passes_arguments_as_rvalues_as_threads_do) {
+    on_one_and_four_workers([] {
+        auto t = spawn([](auto&& value) { return std::is_same_v<decltype(value), std::string&&>; }, std::string("x"));
+        EXPECT_TRUE(t.get());
+    });
+}
+
+TEST(spawn, moves_move_only_arguments_callables_and_results) {
+    on_one_and_four_workers([] {
+        auto t =
+            spawn([p = std::make_unique<int>(1)](std::unique_ptr<int> q) { return std::make_unique<int>(*p + *q); },
+                  std::make_unique<int>(2));
+        EXPECT_EQ(*t.get(), 3);
+    });
+}
+
+TEST(spawn, passes_references_by_std_ref) {
+    on_one_and_four_workers([] {
+        int x = 1;
+        spawn([](int& r) { ++r; }, std::ref(x)).get();
+        EXPECT_EQ(x, 2);
+    });
+}
+
+TEST(spawn, calls_members_through_pointers) {
+    struct counter {
+        int value = 5;
+        int add(int n) { return value += n; }
+    };
+    on_one_and_four_workers([] {
+        counter c;
+        EXPECT_EQ(spawn(&counter::add, &c, 2).get(), 7);
+        EXPECT_EQ(c.value, 7);
+    });
+}
+
+TEST(spawn, returns_references) {
+    on_one_and_four_workers([] {
+        int x = 1;
+        auto t = spawn([&x]() -> int& { return x; });
+        static_assert(std::is_same_v<decltype(t.get()), int&>);
+        EXPECT_EQ(&t.get(), &x);
+    });
+}
+
+TEST(spawn, takes_large_callables_and_returns_large_results) {
+    on_one_and_four_workers([] {
+        std::array<int, 4096> numbers{};
+        std::iota(numbers.begin(), numbers.end(), 0);
+        auto t = spawn([numbers] {
+            auto copy = numbers;
+            copy[0] = -1;
+            return copy;
+        });
+        auto const result = t.get();
+        EXPECT_EQ(result[0], -1);
+        EXPECT_EQ(result[4095], 4095);
+    });
+}
+
+struct alignas(128) overaligned {
+    int value = 3;
+};
+
+TEST(spawn, keeps_the_alignment_of_callables_and_results) {
+    on_one_and_four_workers([] {
+        overaligned const captured;
+        auto t = spawn([captured] {
+            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&captured) % alignof(overaligned), 0u);
+            return captured;
+        });
+        EXPECT_EQ(t.get().value, 3);
+    });
+}
+
+TEST(spawn, returns_results_without_default_constructor) {
+    struct no_default {
+        explicit no_default(int v) : value(v) {}
+        no_default(no_default&&) = default;
+        int value;
+    };
+    on_one_and_four_workers([] { EXPECT_EQ(spawn([] { return no_default(9); }).get().value, 9); });
+}
+
+TEST(spawn, does_not_run_the_callable_before_the_caller_waits_on_one_worker) {
+    run(runtime_options{.workers = 1}, [] {
+        bool ran = false;
+        auto t = spawn([&] { ran = true; });
+        EXPECT_FALSE(ran);
+        t.get();
+        EXPECT_TRUE(ran);
+    });
+}
+
+TEST(spawn, outside_of_a_runtime_throws) {
+    EXPECT_THROW(spawn([] {}), no_running_runtime);
+}
+
+TEST(spawn, outside_of_a_runtime_throws_on_a_thread_that_a_task_has_started) {
+    on_one_and_four_workers([] { std::thread([] { EXPECT_THROW(spawn([] {}), no_running_runtime); }).join(); });
+}
+
+TEST(spawn, destroys_the_callable_before_the_task_is_done) {
+    on_one_and_four_workers([] {
+        auto watched = std::make_shared<int>(1);
+        std::weak_ptr<int> const seen = watched;
+        auto t = spawn([w = std::move(watched)] { return *w; });
+        t.wait();
+        EXPECT_TRUE(seen.expired());
+        EXPECT_EQ(t.get(), 1);
+    });
+}
+
+TEST(spawn, keeps_the_exception_of_a_throwing_argument_copy) {
+    struct throws_on_copy {
+        throws_on_copy() = default;
+        throws_on_copy(throws_on_copy const&) { throw std::runtime_error("copy"); }
+    };
+    on_one_and_four_workers([] {
+        throws_on_copy const argument;
+        EXPECT_THROW(spawn([](throws_on_copy const&) {}, argument), std::runtime_error);
+    });
+}
+
+TEST(spawn, with_a_name_shows_it) {
+    on_one_and_four_workers([] {
+        auto t = spawn(task_options{.name = "reader"}, [] { return current_task().name(); });
+        EXPECT_EQ(t.name(), "reader");
+        EXPECT_EQ(t.get(), "reader");
+    });
+}
+
+// Touches `bytes` of stack, in frames of a page.
+COIR_NOINLINE std::size_t use_stack(std::size_t bytes) {
+    volatile char page[4096];
+    page[0] = 1;
+    page[4095] = 1;
+    std::size_t const below = bytes <= sizeof page ? 0 : use_stack(bytes - sizeof page);
+    return below + static_cast<std::size_t>(page[0] + page[4095]);
+}
+
+constexpr std::size_t k_mib = std::size_t{1024} * 1024;
+
+TEST(spawn, with_a_stack_size_gets_a_stack_of_that_size) {
+    on_one_and_four_workers([] {
+        auto t = spawn(task_options{.stack_size = 4 * k_mib}, [] { return use_stack(2 * k_mib); });
+        t.wait();
+        EXPECT_GT(t.get(), 0u);
+    });
+}
+
+TEST(spawn, with_a_stack_size_gets_that_stack_also_when_it_is_awaited_at_once) {
+    on_one_and_four_workers(
+        [] { EXPECT_GT(spawn(task_options{.stack_size = 4 * k_mib}, [] { return use_stack(2 * k_mib); }).get(), 0u); });
+}
+
+TEST(spawn, with_a_stack_size_can_suspend_and_go_on) {
+    on_one_and_four_workers([] {
+        std::vector<task<std::size_t>> tasks;
+        for (int i = 0; i < 16; ++i) {
+            tasks.push_back(spawn(task_options{.stack_size = 2 * k_mib}, [] {
+                auto const before = use_stack(k_mib);
+                sleep(test::k_a_moment);
+                return before + use_stack(k_mib);
+            }));
+        }
+        for (auto& t : tasks) {
+            EXPECT_GT(t.get(), 0u);
+        }
+    });
+}
+
+TEST(spawn, stack_size_of_the_runtime_holds_for_its_tasks) {
+    run(runtime_options{.workers = 2, .stack_size = 4 * k_mib}, [] {
+        auto t = spawn([] { return use_stack(2 * k_mib); });
+        t.wait();
+        EXPECT_GT(t.get(), 0u);
+    });
+}
+
+int depth_of_chain(int levels) {
+    return levels == 0 ? 0 : 1 + spawn(depth_of_chain, levels - 1).get();
+}
+
+TEST(spawn, chain_of_10000_tasks_each_awaiting_the_one_that_it_spawned_ends) {
+    on_one_and_four_workers([] { EXPECT_EQ(depth_of_chain(10'000), 10'000); });
+}
+
+int leaves_of_tree(int levels) {
+    if (levels == 0) {
+        return 1;
+    }
+    auto left = spawn(leaves_of_tree, levels - 1);
+    auto right = spawn(leaves_of_tree, levels - 1);
+    return left.get() + right.get();
+}
+
+TEST(spawn, tree_of_tasks_gives_every_leaf) {
+    on_one_and_four_workers([] { EXPECT_EQ(leaves_of_tree(12), 4096); });
+}
+
+TEST(spawn, many_tasks_all_run_once) {
+    on_one_and_four_workers([] {
+        std::atomic<int> count{0};
+        std::vector<task<void>> tasks;
+        for (int i = 0; i < 20'000; ++i) {
+            tasks.push_back(spawn([&] { count.fetch_add(1); }));
+        }
+        for (auto& t : tasks) {
+            t.wait();
+        }
+        EXPECT_EQ(count.load(), 20'000);
+    });
+}
+
+TEST(spawn, dropped_handle_lets_the_task_run_to_its_end) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> ended{false};
+        {
+            auto dropped = spawn([&] {
+                yield();
+                ended = true;
+            });
+        }
+        test::yield_until([&] { return ended.load(); });
+    });
+}
+
+}  // namespace
+}  // namespace coir

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/task/task_group.hpp>
+
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/task_ref.hpp>
+#include <coir/core/task/timeout.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace coir {
+namespace {
+
+using test::k_long_time;
+using test::on_one_and_four_workers;
+using test::sleep_forever;
+using test::yield_until_waiting;
+
+TEST(scope, waits_for_its_children_and_returns_the_result_of_the_body) {
+    on_one_and_four_workers([] {
+        std::atomic<int> ended{0};
+        int const result = scope([&](task_group& g) {
+            for (int i = 0; i < 20; ++i) {
+                g.spawn([&] {
+                    yield();
+                    ended.fetch_add(1);
+                });
+            }
+            return 5;
+        });
+        EXPECT_EQ(result, 5);
+        EXPECT_EQ(ended, 20);
+    });
+}
+
+TEST(scope, children_give_their_results_by_their_handles) {
+    on_one_and_four_workers([] {
+        scope([](task_group& g) {
+            auto a = g.spawn([](int x) { return x + 1; }, 1);
+            auto b = g.spawn(task_options{.name = "named"}, [] { return current_task().name(); });
+            EXPECT_EQ(a.get(), 2);
+            EXPECT_EQ(b.get(), "named");
+        });
+    });
+}
+
+TEST(scope, children_may_spawn_siblings) {
+    on_one_and_four_workers([] {
+        std::atomic<int> ended{0};
+        scope([&](task_group& g) {
+            g.spawn([&] {
+                g.spawn([&] {
+                    yield();
+                    g.spawn([&] { ended.fetch_add(1); });
+                });
+            });
+        });
+        EXPECT_EQ(ended, 1);
+    });
+}
+
+TEST(scope, first_failure_cancels_the_siblings_and_the_body) {
+    on_one_and_four_workers([] {
+        task<void> sibling;
+        bool body_cancelled = false;
+        EXPECT_THROW(scope([&](task_group& g) {
+                         sibling = g.spawn(sleep_forever);
+                         g.spawn([] { throw std::runtime_error("child"); });
+                         try {
+                             sleep_forever();
+                         } catch (cancelled const&) {
+                             body_cancelled = true;
+                             throw;
+                         }
+                     }),
+                     std::runtime_error);
+        EXPECT_TRUE(sibling.cancelled());
+        EXPECT_TRUE(body_cancelled);
+        EXPECT_EQ(current_task().cancelling(), 0u);
+        EXPECT_NO_THROW(yield());
+    });
+}
+
+TEST(scope, failure_of_the_body_cancels_the_children) {
+    on_one_and_four_workers([] {
+        task<void> child;
+        EXPECT_THROW(scope([&](task_group& g) {
+                         child = g.spawn(sleep_forever);
+                         throw std::out_of_range("body");
+                     }),
+                     std::out_of_range);
+        EXPECT_TRUE(child.cancelled());
+    });
+}
+
+TEST(scope, several_failures_come_as_a_group) {
+    on_one_and_four_workers([] {
+        try {
+            std::atomic<int> started{0};  // each fails, whoever is first
+            scope([&](task_group& g) {
+                cancel_shield const shield;
+                for (int i = 0; i < 3; ++i) {
+                    g.spawn([&, i] {
+                        cancel_shield const own_shield;
+                        started.fetch_add(1);
+                        test::yield_until([&] { return started == 4; });
+                        throw std::runtime_error(std::to_string(i));
+                    });
+                }
+                test::yield_until([&] { return started == 3; });
+                started.fetch_add(1);
+                throw std::logic_error("body");
+            });
+            ADD_FAILURE();
+        } catch (exception_group const& group) {
+            EXPECT_EQ(group.exceptions().size(), 4u);
+            auto const is_logic_error = [](std::exception_ptr const& e) {
+                try {
+                    std::rethrow_exception(e);
+                } catch (std::logic_error const&) {
+                    return true;
+                } catch (...) {
+                    return false;
+                }
+            };
+            EXPECT_EQ(std::ranges::count_if(group.exceptions(), is_logic_error), 1);
+        }
+    });
+}
+
+TEST(scope, failed_child_that_the_body_awaits_is_one_failure) {
+    on_one_and_four_workers([] {
+        EXPECT_THROW(scope([](task_group& g) {
+                         auto child = g.spawn([] {
+                             yield();
+                             throw std::runtime_error("child");
+                         });
+                         child.get();
+                     }),
+                     std::runtime_error);
+        EXPECT_NO_THROW(yield());
+    });
+}
+
+TEST(scope, cancelled_children_are_no_failures) {
+    on_one_and_four_workers([] {
+        scope([](task_group& g) {
+            auto child = g.spawn(sleep_forever);
+            auto other = g.spawn([] {
+                yield();
+                return 1;
+            });
+            yield_until_waiting(child);
+            child.cancel();
+            EXPECT_EQ(other.get(), 1);
+        });
+    });
+}
+
+TEST(scope, cancel_of_the_group_ends_the_children_without_a_failure) {
+    on_one_and_four_workers([] {
+        scope([](task_group& g) {
+            g.spawn(sleep_forever);
+            g.spawn(sleep_forever);
+            yield();
+            g.cancel();
+        });
+    });
+}
+
+TEST(scope, cancellation_from_outside_cancels_all_and_is_thrown) {
+    on_one_and_four_workers([] {
+        for (bool const in_body : {true, false}) {
+            std::atomic<int> cleaned_up{0};
+            auto t = spawn([&] {
+                scope([&](task_group& g) {
+                    auto child = g.spawn([&] {
+                        try {
+                            sleep_forever();
+                        } catch (cancelled const&) {
+                            yield();
+                            cleaned_up.fetch_add(1);
+                            throw;
+                        }
+                    });
+                    yield_until_waiting(child);
+                    if (in_body) {
+                        sleep_forever();
+                    }
+                });
+            });
+            yield_until_waiting(t);
+            t.cancel();
+            EXPECT_THROW(t.get(), cancelled);
+            EXPECT_EQ(cleaned_up, 1);
+        }
+    });
+}
+
+TEST(scope, failures_come_before_a_cancellation_which_is_armed_again) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> threw_again{false};
+        auto t = spawn([&] {
+            try {
+                scope([&](task_group& g) {
+                    auto child = g.spawn([] {
+                        try {
+                            sleep_forever();
+                        } catch (cancelled const&) {
+                            throw std::runtime_error("while cleaning up");
+                        }
+                    });
+                    yield_until_waiting(child);
+                    sleep_forever();
+                });
+                ADD_FAILURE();
+            } catch (std::runtime_error const&) {
+            }
+            try {
+                yield();
+            } catch (cancelled const&) {
+                threw_again = true;
+                throw;
+            }
+        });
+        yield_until_waiting(t);
+        t.cancel();
+        t.wait();
+        EXPECT_TRUE(threw_again);
+        EXPECT_TRUE(t.cancelled());
+    });
+}
+
+TEST(scope, nests_and_the_inner_failure_stays_inside) {
+    on_one_and_four_workers([] {
+        int const result = scope([](task_group&) {
+            EXPECT_THROW(scope([](task_group& inner) {
+                             inner.spawn([] { throw std::runtime_error("inner"); });
+                             sleep_forever();
+                         }),
+                         std::runtime_error);
+            yield();
+            return 3;
+        });
+        EXPECT_EQ(result, 3);
+    });
+}
+
+TEST(scope, time_limit_around_it_becomes_timeout_error) {
+    on_one_and_four_workers([] {
+        EXPECT_THROW(with_timeout(test::k_a_moment,
+                                  [] {
+                                      scope([](task_group& g) {
+                                          g.spawn(sleep_forever);
+                                          sleep_forever();
+                                      });
+                                  }),
+                     timeout_error);
+        EXPECT_NO_THROW(yield());
+    });
+}
+
+TEST(scope, outside_of_a_task_throws) {
+    EXPECT_THROW(scope([](task_group&) {}), no_running_runtime);
+}
+
+TEST(task_group, wait_throws_the_failure_and_the_group_can_be_used_again) {
+    on_one_and_four_workers([] {
+        task_group g;
+        g.spawn([] { throw std::runtime_error("child"); });
+        EXPECT_THROW(g.wait(), std::runtime_error);
+        auto t = g.spawn([] { return 1; });
+        g.wait();
+        EXPECT_EQ(t.get(), 1);
+    });
+}
+
+TEST(task_group, wait_waits_for_all_children) {
+    on_one_and_four_workers([] {
+        task_group g;
+        std::atomic<int> ended{0};
+        for (int i = 0; i < 300; ++i) {
+            g.spawn([&] {
+                yield();
+                ended.fetch_add(1);
+            });
+        }
+        g.wait();
+        EXPECT_EQ(ended, 300);
+    });
+}
+
+TEST(task_group, destructor_cancels_what_runs_and_waits) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> ended{false};
+        {
+            task_group g;
+            auto child = g.spawn([&] {
+                try {
+                    sleep_forever();
+                } catch (cancelled const&) {
+                    yield();
+                    ended = true;
+                    throw;
+                }
+            });
+            yield_until_waiting(child);
+        }
+        EXPECT_TRUE(ended);
+    });
+}
+
+TEST(task_group, failures_that_nobody_saw_reach_the_handler) {
+    for (unsigned const workers : {1u, 4u}) {
+        std::atomic<int> reported{0};
+        run(runtime_options{.workers = workers,
+                            .on_unhandled_exception = [&](task_ref, std::exception_ptr) { reported.fetch_add(1); }},
+            [] {
+                task_group g;
+                auto child = g.spawn([] { throw std::runtime_error("unseen"); });
+                child.wait();
+            });
+        EXPECT_EQ(reported, 1);
+    }
+}
+
+TEST(task_group, cancelled_waiter_cancels_the_children_and_waits) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> ended{false};
+        auto t = spawn([&] {
+            task_group g;
+            auto child = g.spawn([&] {
+                try {
+                    sleep_forever();
+                } catch (cancelled const&) {
+                    yield();
+                    ended = true;
+                    throw;
+                }
+            });
+            yield_until_waiting(child);
+            g.wait();
+        });
+        yield_until_waiting(t);
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_TRUE(ended);
+    });
+}
+
+TEST(task_group, spawn_into_a_cancelled_group_gives_a_cancelled_task) {
+    run(runtime_options{.workers = 1}, [] {
+        task_group g;
+        g.cancel();
+        auto t = g.spawn([] { ADD_FAILURE() << "runs"; });
+        t.wait();
+        EXPECT_TRUE(t.cancelled());
+        g.wait();
+    });
+}
+
+}  // namespace
+}  // namespace coir

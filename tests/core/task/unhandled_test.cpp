@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// What happens to an exception that nobody looks at.
+
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/gather.hpp>
+#include <coir/core/task/task.hpp>
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace coir {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct handler_log {
+    std::atomic<int> calls{0};
+    std::string name;
+    std::string what;
+
+    runtime_options options(unsigned workers) {
+        return {.workers = workers, .on_unhandled_exception = [this](task_ref t, std::exception_ptr const& e) {
+                    calls.fetch_add(1);
+                    name = t.name();
+                    try {
+                        std::rethrow_exception(e);
+                    } catch (std::exception const& caught) {
+                        what = caught.what();
+                    }
+                }};
+    }
+};
+
+TEST(unhandled_exception, of_a_dropped_task_reaches_the_handler_once) {
+    for (unsigned const workers : {1u, 4u}) {
+        handler_log log;
+        run(log.options(workers), [&] {
+            spawn(task_options{.name = "loser"}, [] { throw std::runtime_error("lost"); }).detach();
+            test::yield_until([&] { return log.calls != 0; });
+        });
+        EXPECT_EQ(log.calls, 1);
+        EXPECT_EQ(log.name, "loser");
+        EXPECT_EQ(log.what, "lost");
+    }
+}
+
+TEST(unhandled_exception, is_reported_when_the_handle_goes_without_having_been_asked) {
+    for (unsigned const workers : {1u, 4u}) {
+        handler_log log;
+        run(log.options(workers), [&] {
+            {
+                auto t = spawn([] { throw std::runtime_error("lost"); });
+                t.wait();
+                EXPECT_EQ(log.calls, 0);
+            }
+            test::yield_until([&] { return log.calls != 0; });
+        });
+        EXPECT_EQ(log.calls, 1);
+    }
+}
+
+TEST(unhandled_exception, that_was_retrieved_is_not_reported) {
+    for (unsigned const workers : {1u, 4u}) {
+        handler_log log;
+        run(log.options(workers), [&] {
+            auto fail = [] { throw std::runtime_error("seen"); };
+            auto a = spawn(fail);
+            EXPECT_THROW(a.get(), std::runtime_error);
+            auto b = spawn(fail);
+            b.wait();
+            EXPECT_NE(b.exception(), nullptr);
+            EXPECT_THROW(gather(fail, fail), std::runtime_error);
+        });
+        EXPECT_EQ(log.calls, 0);
+    }
+}
+
+TEST(unhandled_exception, cancellation_is_none) {
+    for (unsigned const workers : {1u, 4u}) {
+        handler_log log;
+        run(log.options(workers), [] { spawn(test::sleep_forever).cancel(); });
+        EXPECT_EQ(log.calls, 0);
+    }
+}
+
+TEST(unhandled_exception, without_a_handler_gives_one_line_with_name_type_and_message) {
+    testing::internal::CaptureStderr();
+    run(runtime_options{.workers = 1}, [] {
+        spawn(task_options{.name = "loser"}, [] { throw std::runtime_error("lost"); }).detach();
+        yield();
+    });
+    std::string const text = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(text, AllOf(HasSubstr("loser"), HasSubstr("runtime_error"), HasSubstr("lost")));
+    EXPECT_EQ(std::ranges::count(text, '\n'), 1);
+}
+
+TEST(unhandled_exception, of_a_foreign_type_gives_a_line_too) {
+    testing::internal::CaptureStderr();
+    run(runtime_options{.workers = 1}, [] {
+        spawn(task_options{.name = "loser"}, [] { throw 17; }).detach();
+        yield();
+    });
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("loser"));
+}
+
+TEST(unhandled_exception, handler_that_throws_is_written_to_stderr_and_goes_no_further) {
+    testing::internal::CaptureStderr();
+    run(runtime_options{.workers = 1,
+                        .on_unhandled_exception = [](task_ref,
+                                                     std::exception_ptr) { throw std::logic_error("handler"); }},
+        [] {
+            spawn([] { throw std::runtime_error("lost"); }).detach();
+            yield();
+        });
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("handler"));
+}
+
+}  // namespace
+}  // namespace coir

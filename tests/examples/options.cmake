@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSL-1.0
+#
+# They measure time against a control, and keep the machine busy.
+set(run_serial TRUE)

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "tests/net/raw_client.hpp"
+#include "tests/support/running.hpp"
+
+#include <coir/coir.hpp>
+#include <coir/net.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace {
+
+namespace net = coir::net;
+using coir::test::on_one_and_four_workers;
+using coir::test::yield_until_waiting;
+using namespace std::chrono_literals;
+
+std::span<std::byte const> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
+
+struct connected_pair {
+    net::tcp_stream client;
+    net::tcp_stream server;
+};
+
+connected_pair make_pair(net::tcp_listener& listener) {
+    connected_pair pair;
+    pair.client = net::connect("127.0.0.1", listener.port());
+    pair.server = listener.accept();
+    return pair;
+}
+
+connected_pair make_pair() {
+    net::tcp_listener listener("127.0.0.1", 0);
+    return make_pair(listener);
+}
+
+std::string read_exactly(net::tcp_stream& from, std::size_t size) {
+    std::string data(size, '\0');
+    std::size_t have = 0;
+    while (have < size) {
+        std::size_t const count = from.read_some(std::as_writable_bytes(std::span(data).subspan(have)));
+        if (count == 0) {
+            break;
+        }
+        have += count;
+    }
+    data.resize(have);
+    return data;
+}
+
+std::string pattern(std::size_t size) {
+    std::string data(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) {
+        data[i] = static_cast<char>(i * 31 + i / 251);
+    }
+    return data;
+}
+
+std::size_t read_once(net::tcp_stream& from, std::error_code& error) {
+    std::array<std::byte, 64> buffer;
+    return from.read_some(buffer, error);
+}
+
+TEST(tcp, what_is_written_is_read) {
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        for (int i = 0; i < 1000; ++i) {
+            client.write(bytes_of("ping"));
+            ASSERT_EQ(read_exactly(server, 4), "ping");
+            server.write(bytes_of("pong"));
+            ASSERT_EQ(read_exactly(client, 4), "pong");
+        }
+    });
+}
+
+TEST(tcp, works_on_plain_threads) {
+    net::tcp_listener listener("127.0.0.1", 0);
+    std::thread peer([&] {
+        auto server = listener.accept();
+        server.write(bytes_of(read_exactly(server, 5)));
+    });
+    auto client = net::connect("127.0.0.1", listener.port());
+    client.write(bytes_of("hello"));
+    EXPECT_EQ(read_exactly(client, 5), "hello");
+    peer.join();
+}
+
+TEST(tcp, a_task_and_a_thread_share_one_stream) {
+    auto pair = make_pair();
+    auto& client = pair.client;
+    auto& server = pair.server;
+    coir::runtime rt(coir::runtime_options{.workers = 1});
+    std::thread peer([&] {
+        for (int i = 0; i < 200; ++i) {
+            EXPECT_EQ(read_exactly(server, 4), "ping");
+            server.write(bytes_of("pong"));
+        }
+    });
+    rt.block_on([&] {
+        for (int i = 0; i < 200; ++i) {
+            client.write(bytes_of("ping"));
+            EXPECT_EQ(read_exactly(client, 4), "pong");
+        }
+    });
+    peer.join();
+    rt.shutdown();
+    // The same sockets, now on threads alone.
+    client.write(bytes_of("more"));
+    EXPECT_EQ(read_exactly(server, 4), "more");
+}
+
+TEST(tcp, large_transfers_go_both_ways_at_once) {
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        std::string const data = pattern(8 * 1024 * 1024);
+        coir::scope([&](coir::task_group& group) {
+            group.spawn([&] { client.write(bytes_of(data)); });
+            group.spawn([&] { server.write(bytes_of(data)); });
+            group.spawn([&] { EXPECT_TRUE(read_exactly(client, data.size()) == data); });
+            group.spawn([&] { EXPECT_TRUE(read_exactly(server, data.size()) == data); });
+        });
+    });
+}
+
+TEST(tcp, half_closed_connections_still_carry_the_other_direction) {
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        client.write(bytes_of("last words"));
+        client.shutdown(net::shutdown_type::send);
+        EXPECT_EQ(read_exactly(server, 100), "last words");
+        std::error_code error;
+        EXPECT_EQ(read_once(server, error), 0u);
+        EXPECT_FALSE(error);
+        server.write(bytes_of("answer"));
+        server.close();
+        EXPECT_EQ(read_exactly(client, 100), "answer");
+    });
+}
+
+TEST(tcp, reads_after_short_reads_wait_for_more) {
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        auto reader = coir::spawn([&] { return read_exactly(server, 300); });
+        for (int i = 0; i < 100; ++i) {
+            client.write(bytes_of("abc"));
+            coir::yield();
+        }
+        EXPECT_EQ(reader.get().size(), 300u);
+    });
+}
+
+TEST(tcp, a_vanished_peer_is_an_error_of_the_read) {
+    on_one_and_four_workers([] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        coir::test::raw_client client(listener.port());
+        auto server = listener.accept();
+        auto reader = coir::spawn([&] {
+            std::error_code error;
+            read_once(server, error);
+            return error;
+        });
+        yield_until_waiting(reader);
+        client.vanish();
+        EXPECT_EQ(reader.get(), std::errc::connection_reset);
+    });
+}
+
+TEST(tcp, writing_to_a_closed_peer_is_an_error_and_no_signal) {
+    // SIGPIPE would end the process.
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        server.close();
+        std::error_code error;
+        std::string const data(64 * 1024, 'x');
+        while (!error) {
+            client.write(bytes_of(data), error);
+        }
+        while (error == std::errc::connection_reset) {
+            client.write(bytes_of(data), error);
+        }
+        EXPECT_EQ(error, std::errc::broken_pipe);
+        EXPECT_THROW(client.write(bytes_of(data)), std::system_error);
+    });
+}
+
+TEST(tcp, close_wakes_a_blocked_reader) {
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        [[maybe_unused]] auto& client = pair.client;
+        auto& server = pair.server;
+        auto reader = coir::spawn([&] {
+            std::error_code error;
+            read_once(server, error);
+            return error;
+        });
+        yield_until_waiting(reader);
+        server.close();
+        EXPECT_EQ(reader.get(), std::errc::operation_canceled);
+        std::error_code error;
+        read_once(server, error);
+        EXPECT_EQ(error, std::errc::bad_file_descriptor);
+    });
+}
+
+TEST(tcp, close_wakes_a_reader_on_a_plain_thread) {
+    auto pair = make_pair();
+    [[maybe_unused]] auto& client = pair.client;
+    auto& server = pair.server;
+    std::atomic<bool> started{false};
+    std::error_code error;
+    std::thread reader([&] {
+        started = true;
+        read_once(server, error);
+    });
+    while (!started) {
+        std::this_thread::yield();
+    }
+    server.close();
+    reader.join();
+    // The thread may have come too late to wait.
+    EXPECT_TRUE(error == std::errc::operation_canceled || error == std::errc::bad_file_descriptor) << error.message();
+}
+
+TEST(tcp, close_wakes_a_blocked_acceptor) {
+    on_one_and_four_workers([] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        auto acceptor = coir::spawn([&] {
+            std::error_code error;
+            listener.accept(error);
+            return error;
+        });
+        yield_until_waiting(acceptor);
+        listener.close();
+        EXPECT_EQ(acceptor.get(), std::errc::operation_canceled);
+    });
+}
+
+TEST(tcp, cancellation_ends_a_read_and_loses_nothing) {
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        auto reader = coir::spawn([&] {
+            std::error_code error;
+            return read_once(server, error);
+        });
+        yield_until_waiting(reader);
+        reader.cancel();
+        EXPECT_THROW(reader.get(), coir::cancelled);
+        client.write(bytes_of("kept"));
+        EXPECT_EQ(read_exactly(server, 4), "kept");
+    });
+}
+
+TEST(tcp, cancellation_ends_an_accept_and_loses_no_connection) {
+    on_one_and_four_workers([] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        auto acceptor = coir::spawn([&] { return listener.accept(); });
+        yield_until_waiting(acceptor);
+        acceptor.cancel();
+        EXPECT_THROW(acceptor.get(), coir::cancelled);
+        auto pair = make_pair(listener);
+        auto& client = pair.client;
+        auto& server = pair.server;
+        client.write(bytes_of("x"));
+        EXPECT_EQ(read_exactly(server, 1), "x");
+    });
+}
+
+TEST(tcp, a_pending_cancellation_is_thrown_before_anything_is_read) {
+    coir::run([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        client.write(bytes_of("kept"));
+        coir::current_task().cancel();
+        std::error_code error;
+        EXPECT_THROW(read_once(server, error), coir::cancelled);
+        EXPECT_EQ(read_exactly(server, 4), "kept");
+    });
+}
+
+// A listener whose queue is full answers no more connections.
+struct full_listener {
+    net::tcp_listener listener{"127.0.0.1", 0, net::listen_options{.backlog = 0}};
+    std::vector<coir::test::raw_client> fillers;
+
+    full_listener() { fillers.emplace_back(listener.port()); }
+};
+
+TEST(tcp, cancellation_ends_a_connect) {
+    on_one_and_four_workers([] {
+        full_listener full;
+        auto connecting = coir::spawn([&] { return net::connect("127.0.0.1", full.listener.port()); });
+        yield_until_waiting(connecting);
+        connecting.cancel();
+        EXPECT_THROW(connecting.get(), coir::cancelled);
+    });
+}
+
+TEST(tcp, connect_gives_up_at_its_timeout) {
+    on_one_and_four_workers([] {
+        full_listener full;
+        EXPECT_THROW(net::connect("127.0.0.1", full.listener.port(), net::connect_options{.timeout = 20ms}),
+                     coir::timeout_error);
+    });
+    full_listener full;
+    EXPECT_THROW(net::connect("127.0.0.1", full.listener.port(), net::connect_options{.timeout = 20ms}),
+                 coir::timeout_error);
+}
+
+std::uint16_t port_that_nobody_listens_on() {
+    return net::tcp_listener("127.0.0.1", 0).port();
+}
+
+TEST(tcp, connecting_to_a_port_without_listener_is_refused) {
+    on_one_and_four_workers([] {
+        try {
+            net::connect("127.0.0.1", port_that_nobody_listens_on());
+            FAIL() << "connected";
+        } catch (std::system_error const& error) {
+            EXPECT_EQ(error.code(), std::errc::connection_refused);
+        }
+    });
+}
+
+TEST(tcp, connect_goes_on_to_the_next_address) {
+    on_one_and_four_workers([] {
+        // localhost has an address of either family; the listener only one of them.
+        net::tcp_listener listener("::1", 0);
+        auto client = net::connect("localhost", std::to_string(listener.port()));
+        EXPECT_EQ(client.remote_endpoint().address(), "::1");
+    });
+}
+
+TEST(tcp, addresses_and_ports_are_known) {
+    coir::run([] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        auto pair = make_pair(listener);
+        auto& client = pair.client;
+        auto& server = pair.server;
+        EXPECT_EQ(server.local_endpoint().to_string(), "127.0.0.1:" + std::to_string(listener.port()));
+        EXPECT_EQ(client.local_endpoint(), server.remote_endpoint());
+        EXPECT_EQ(server.remote_endpoint().address(), "127.0.0.1");
+    });
+    EXPECT_THROW(net::connect("127.0.0.1", 65536), std::out_of_range);
+    EXPECT_THROW(net::connect("127.0.0.1", "65536"), std::out_of_range);
+}
+
+TEST(tcp, a_port_in_use_is_an_error) {
+    net::tcp_listener first("127.0.0.1", 0);
+    try {
+        net::tcp_listener second("127.0.0.1", first.port());
+        FAIL() << "two listeners on one port";
+    } catch (std::system_error const& error) {
+        EXPECT_EQ(error.code(), std::errc::address_in_use);
+    }
+}
+
+TEST(tcp, set_timeout_ends_a_read) {
+    on_one_and_four_workers([] {
+        auto pair = make_pair();
+        auto& client = pair.client;
+        auto& server = pair.server;
+        server.set_timeout(5ms);
+        std::error_code error;
+        read_once(server, error);
+        EXPECT_EQ(error, std::errc::timed_out);
+        std::array<std::byte, 8> buffer;
+        EXPECT_THROW(server.read_some(buffer), coir::timeout_error);
+        client.write(bytes_of("late"));
+        EXPECT_EQ(read_exactly(server, 4), "late");
+    });
+}
+
+TEST(tcp, a_descriptor_number_that_is_used_again_gets_no_old_events) {
+    on_one_and_four_workers([] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        for (int round = 0; round < 300; ++round) {
+            coir::test::raw_client first(listener.port());
+            auto old_stream = listener.accept();
+            auto reader = coir::spawn([&] {
+                std::error_code error;
+                read_once(old_stream, error);
+            });
+            yield_until_waiting(reader);
+            // The event is on its way when the descriptor is closed, and its number taken by the next one.
+            first.send("x");
+            old_stream.close();
+            coir::test::raw_client second(listener.port());
+            auto new_stream = listener.accept();
+            auto silent = coir::spawn([&] {
+                std::error_code error;
+                return read_once(new_stream, error);
+            });
+            reader.wait();
+            second.send("yz");
+            ASSERT_EQ(silent.get(), 2u);
+        }
+    });
+}
+
+TEST(tcp, a_socket_with_endless_input_does_not_starve_the_others) {
+    coir::run(coir::runtime_options{.workers = 1}, [] {
+        auto flood = make_pair();
+        auto quiet = make_pair();
+        std::atomic<bool> stop{false};
+        std::thread flooder([&] {
+            std::string const data(64 * 1024, 'f');
+            std::error_code error;
+            while (!stop && !error) {
+                flood.client.write(bytes_of(data), error);
+            }
+        });
+        std::size_t flooded = 0;
+        auto sink = coir::spawn([&] {
+            std::array<std::byte, 4096> buffer;
+            std::error_code error;
+            for (;;) {
+                std::size_t const count = flood.server.read_some(buffer, error);
+                if (count == 0) {
+                    return;
+                }
+                flooded += count;
+            }
+        });
+        auto echo = coir::spawn([&] {
+            for (int i = 0; i < 100; ++i) {
+                quiet.server.write(bytes_of(read_exactly(quiet.server, 4)));
+            }
+        });
+        coir::test::yield_until([&] { return flooded > 0; });
+        for (int i = 0; i < 100; ++i) {
+            quiet.client.write(bytes_of("ping"));
+            ASSERT_EQ(read_exactly(quiet.client, 4), "ping");
+        }
+        EXPECT_FALSE(sink.done());
+        stop = true;
+        flood.server.shutdown(net::shutdown_type::both);
+        flooder.join();
+        echo.get();
+        sink.get();
+    });
+}
+
+// Takes every descriptor that the process may have but `free` of them.
+class hungry {
+public:
+    explicit hungry(std::size_t free) {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        rlimit low = before_;
+        low.rlim_cur = 256;
+        ::setrlimit(RLIMIT_NOFILE, &low);
+        for (int fd = 0; (fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) {
+            taken_.push_back(fd);
+        }
+        for (; free != 0; --free) {
+            give_back();
+        }
+    }
+    ~hungry() {
+        while (!taken_.empty()) {
+            give_back();
+        }
+        ::setrlimit(RLIMIT_NOFILE, &before_);
+    }
+    void give_back() {
+        ::close(taken_.back());
+        taken_.pop_back();
+    }
+
+private:
+    rlimit before_{};
+    std::vector<int> taken_;
+};
+
+TEST(tcp, accept_survives_being_out_of_descriptors) {
+    coir::run(coir::runtime_options{.workers = 1}, [] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        // One descriptor for the client, none for the server's end.
+        hungry process(1);
+        coir::test::raw_client client(listener.port());
+        ASSERT_GE(client.fd(), 0);
+        auto acceptor = coir::spawn([&] { return listener.accept(); });
+        auto const before = coir::runtime::current().stats();
+        coir::sleep(50ms);  // enough for a few attempts, or for a great many, if it spun
+        EXPECT_FALSE(acceptor.done());
+        EXPECT_LT(coir::runtime::current().stats().tasks_resumed - before.tasks_resumed, 50u);
+        process.give_back();
+        auto server = acceptor.get();
+        client.send("here");
+        EXPECT_EQ(read_exactly(server, 4), "here");
+    });
+}
+
+}  // namespace

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// A task makes itself known to who will wake it before it has left its stack; nobody may run it before it has. And of
+// all that may end a wait exactly one does.
+
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/future.hpp>
+#include <coir/core/task/suspend.hpp>
+#include <coir/core/task/task_base.hpp>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace coir {
+namespace {
+
+using detail::wake_reason;
+
+// Fills a good part of the stack below the caller, and looks whether it stays.
+COIR_NOINLINE bool stack_stays_mine(unsigned char mark) {
+    unsigned char volatile bytes[512];
+    for (auto& b : bytes) {
+        b = mark;
+    }
+    for (auto const& b : bytes) {
+        if (b != mark) {
+            return false;
+        }
+    }
+    return true;
+}
+
+TEST(suspension, task_that_is_woken_at_once_has_left_its_stack) {
+    constexpr int k_rounds = 3'000;
+    run(runtime_options{.workers = 4}, [] {
+        // Each waits until a partner, spinning on another worker, wakes it: as early as it possibly can.
+        std::vector<task<void>> pairs;
+        std::atomic<int> inside{0};
+        for (int pair = 0; pair < 2; ++pair) {
+            pairs.push_back(spawn([&, pair] {
+                std::atomic<promise<void>*> armed{nullptr};
+                std::atomic<bool> stop{false};
+                auto waker = spawn([&] {
+                    while (!stop) {
+                        if (promise<void>* const p = armed.exchange(nullptr)) {
+                            p->set_value();
+                        } else {
+                            yield();
+                        }
+                    }
+                });
+                for (int round = 0; round < k_rounds; ++round) {
+                    promise<void> p;
+                    auto f = p.get_future();
+                    int resumed = 0;
+                    armed = &p;
+                    f.wait();
+                    ++resumed;
+                    EXPECT_EQ(resumed, 1);
+                    EXPECT_TRUE(stack_stays_mine(static_cast<unsigned char>(pair + 1)));
+                    while (armed.load() != nullptr) {
+                        yield();
+                    }
+                }
+                stop = true;
+                waker.get();
+                inside.fetch_add(1);
+            }));
+        }
+        for (auto& p : pairs) {
+            p.get();
+        }
+        EXPECT_EQ(inside, 2);
+    });
+}
+
+TEST(suspension, task_that_is_woken_by_a_spinning_thread_has_left_its_stack) {
+    constexpr int k_rounds = 3'000;
+    std::atomic<detail::waiter*> armed{nullptr};
+    std::atomic<bool> stop{false};
+    std::thread waker([&] {
+        while (!stop) {
+            if (detail::waiter* const who = armed.exchange(nullptr)) {
+                detail::wake_list wakes;
+                wakes.claim(*who);
+                wakes.wake_all();
+            }
+        }
+    });
+    run(runtime_options{.workers = 4}, [&] {
+        for (int round = 0; round < k_rounds; ++round) {
+            detail::wait_point wait;
+            armed = &wait.who();
+            EXPECT_EQ(wait.suspend(), wake_reason::notified);
+            EXPECT_TRUE(stack_stays_mine(static_cast<unsigned char>(round)));
+        }
+    });
+    stop = true;
+    waker.join();
+}
+
+TEST(suspension, notification_time_out_cancellation_and_destruction_race_for_one_outcome) {
+    constexpr int k_rounds = 3'000;
+    run(runtime_options{.workers = 4}, [&] {
+        std::array<int, 5> outcomes{};
+        for (int round = 0; round < k_rounds; ++round) {
+            auto p = std::make_unique<promise<int>>();
+            auto f = p->get_future();
+            auto waiter = spawn([&] {
+                // 0: ready, 1: time-out, 2: cancelled
+                try {
+                    return f.wait_for(std::chrono::microseconds(round % 20)) == std::future_status::ready ? 0 : 1;
+                } catch (cancelled const&) {
+                    return 2;
+                }
+            });
+            auto canceller = spawn([&] { waiter.cancel(); });
+            auto setter = spawn([&] {
+                if (round % 2 == 0) {
+                    p->set_value(round);
+                } else {
+                    p.reset();
+                }
+            });
+            setter.get();
+            canceller.get();
+            waiter.wait();
+            if (waiter.cancelled()) {
+                ++outcomes[4];  // not even started
+            } else {
+                ++outcomes[static_cast<std::size_t>(waiter.get())];
+            }
+            EXPECT_TRUE(f.done());
+            if (round % 2 == 0) {
+                EXPECT_EQ(f.get(), round);
+            } else {
+                EXPECT_THROW(f.get(), broken_promise);
+            }
+        }
+        int sum = 0;
+        for (int const count : outcomes) {
+            sum += count;
+        }
+        EXPECT_EQ(sum, k_rounds);
+    });
+}
+
+}  // namespace
+}  // namespace coir
