@@ -13,6 +13,28 @@ using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
+// jump_fcontext() takes its return address off the stack and jumps there. The call that put it there then stays without
+// its return in the processor's return predictor, which from there on is off by one, and every return on the way out
+// of the switch is mispredicted: some four nanoseconds each. So it is entered by a jump, out of a function that
+// returns: calls and returns stay in pairs, as both sides of a switch have usually been left at the same place.
+// Not in sanitizer builds, which put calls of their own into every function.
+#if defined(__x86_64__) && !COIR_ASAN && !COIR_TSAN
+__attribute__((naked, used, noinline)) transfer_t jump(fcontext_t, void*) {
+    asm("leaq 1f(%rip), %rax\n\t"
+        "pushq %rax\n\t"
+        ".cfi_adjust_cfa_offset 8\n\t"
+        "jmp jump_fcontext@PLT\n"
+        "1:\n\t"
+        ".cfi_adjust_cfa_offset -8\n\t"
+        "endbr64\n\t"
+        "ret");
+}
+#else
+COIR_ALWAYS_INLINE transfer_t jump(fcontext_t to, void* data) noexcept {
+    return jump_fcontext(to, data);
+}
+#endif
+
 COIR_ALWAYS_INLINE __attribute__((no_sanitize("thread"))) fiber_thread* arrive(transfer_t const& transfer) noexcept {
     auto* const thread = static_cast<fiber_thread*>(transfer.data);
     thread->previous->context = transfer.fctx;
@@ -31,13 +53,17 @@ void fiber_thread::attach_to_this_thread() noexcept {
 COIR_NOIPA __attribute__((no_sanitize("thread"))) fiber_thread* switch_fiber(fiber_thread* thread, fiber& to,
                                                                              leaving how) noexcept {
     fiber* const self = thread->current;
-    eh_state const saved = *thread->eh;
+    // Member by member: copied as one block, the record would be loaded in 16 bytes from where 8 and 4 have just been
+    // stored, which the processor cannot forward: a stall of some 13 cycles in every switch.
+    void* const caught_exceptions = thread->eh->caught_exceptions;
+    unsigned int const uncaught_exceptions = thread->eh->uncaught_exceptions;
     thread->previous = self;
     thread->current = &to;
     self->sanitizer.leave_for(to.sanitizer, how == leaving::dies);
-    transfer_t const transfer = jump_fcontext(to.context, thread);
+    transfer_t const transfer = jump(to.context, thread);
     fiber_thread* const arrived = arrive(transfer);
-    *arrived->eh = saved;
+    arrived->eh->caught_exceptions = caught_exceptions;
+    arrived->eh->uncaught_exceptions = uncaught_exceptions;
     self->sanitizer.arrive_from(arrived->previous->sanitizer);
     return arrived;
 }

@@ -187,6 +187,16 @@ public:
         queue_->put(bottom, item);
     }
 
+    /// push() that does not grow: false if there is no room.
+    bool try_push(T* item) const noexcept {
+        index const bottom = queue_->bottom_.load(memory_order_relaxed);
+        if (deque<T>::distance(queue_->top_seen_, bottom) > queue_->mask_) [[unlikely]] {
+            return false;
+        }
+        queue_->put(bottom, item);
+        return true;
+    }
+
     /// The next `count` pushes will neither grow nor throw (takes in between only help). Throws std::bad_alloc.
     void reserve(std::size_t count) const {
         index const bottom = queue_->bottom_.load(memory_order_relaxed);
@@ -214,6 +224,22 @@ public:
                 return item;
             }
         }
+    }
+
+    /// Takes the oldest item if it is this one. One CAS if shared and it looks so. False if it is another one, or lost to
+    /// a thief.
+    bool take_front_if(T* item) const noexcept {
+        index top = queue_->top_.load(memory_order_relaxed);
+        if (deque<T>::distance(top, queue_->bottom_.load(memory_order_relaxed)) <= 0 ||
+            queue_->slot(top).load(memory_order_relaxed) != item) {
+            return false;
+        }
+        index const next = deque<T>::advanced(top, 1);
+        if (!queue_->shared_) {
+            queue_->top_.store(next, memory_order_relaxed);
+            return true;
+        }
+        return queue_->top_.compare_exchange_strong(top, next, memory_order_relaxed, memory_order_relaxed);  // O3
     }
 
     /// The newest item, or null. A fence if shared; a CAS for the last item only.

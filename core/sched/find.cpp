@@ -15,8 +15,8 @@
 namespace coir::detail {
 namespace {
 
-// A slice ends after so many tasks (the number that Go and Tokio settled on), or so much time.
-constexpr unsigned k_slice = 61;
+// A slice ends after so many tasks (about the number that Go and Tokio settled on), or so much time.
+constexpr unsigned k_slice = 64;
 constexpr auto k_slice_time = std::chrono::microseconds(500);
 // The clock is read after so many tasks only: reading it costs as much as switching to one.
 constexpr unsigned k_clock_every = 8;
@@ -30,17 +30,20 @@ constexpr auto k_spin_time = std::chrono::microseconds(10);
 
 }  // namespace
 
-task_base* worker::next_task_now() noexcept {
-    if (slice_ == 0) [[unlikely]] {
+void worker::end_of_stretch() noexcept {
+    until_clock_ = k_clock_every;
+    if (slice_ <= k_clock_every) {
         look_around();
-    } else if (--slice_ % k_clock_every == 0 && (reactor_.has_descriptors() || timers_.next_deadline() != k_never)) {
-        if (std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
-            look_around();
-        }
+        return;
     }
-    if (task_base* const task = queue_.owner().take_front()) {
-        return task;
+    slice_ -= k_clock_every;
+    if ((reactor_.has_descriptors() || timers_.next_deadline() != k_never) &&
+        std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
+        look_around();
     }
+}
+
+task_base* worker::next_task_elsewhere() noexcept {
     if (timers_.next_deadline() != k_never) {
         counters_.timers_fired.add(timers_.fire_due(std::chrono::steady_clock::now(), k_fire_most));
     }
@@ -76,10 +79,7 @@ void worker::take_from_injector() noexcept {
     wake_another();
 }
 
-void worker::push_local(task_base& task) noexcept {
-    if (task.state_of_run() == task_base::run_state::started_in_place) {
-        task.in_place_ready_.store(true, memory_order_release);
-    }
+void worker::push_into_full(task_base& task) noexcept {
     try {
         queue_.owner().push(&task);
     } catch (std::bad_alloc const&) {
@@ -100,6 +100,12 @@ void worker::wake_another() noexcept {
     if (sleeper != idle::k_nobody) {
         counters_.wakeups.add(1);
         home_.worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
+    }
+}
+
+void worker::wake_if_anybody_sleeps() noexcept {
+    if (shared_ && home_.idlers().anybody_sleeps()) {
+        wake_another();
     }
 }
 

@@ -56,8 +56,17 @@ bool remove_timer(timer_node& node) noexcept {
     return timers::remove(node);
 }
 
-void yield_current_task() noexcept {
-    worker::yield(this_worker());
+bool try_yield() {
+    worker* const here = this_worker();
+    task_base* const self = here != nullptr ? here->current_task() : nullptr;
+    if (self == nullptr) {
+        return false;
+    }
+    if (self->cancel_is_pending() && self->accepts_cancel()) [[unlikely]] {
+        self->deliver_cancel();
+    }
+    worker::yield(here);
+    return true;
 }
 
 scheduler& current_scheduler() {
@@ -116,6 +125,10 @@ void if_runtime_lives(std::uint32_t number, void (*action)(void*) noexcept, void
             c.action(c.context);
         },
         &forwarded);
+}
+
+bool this_stack_unwinds() noexcept {
+    return this_worker()->eh->uncaught_exceptions != 0;
 }
 
 std::uint32_t number_of(scheduler const& home) noexcept {

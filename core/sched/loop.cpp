@@ -66,9 +66,16 @@ bool worker::take_ready_entry(task_base& task) noexcept {
            task.in_place_ready_.exchange(false, memory_order_acq_rel);
 }
 
+void worker::drop_entry(task_base& stale) noexcept {
+    if (stale_entries_ > 0) {
+        --stale_entries_;
+    }
+    stale.release_reference();
+}
+
 worker* worker::resume(worker* self, task_base& task) {
     if (!self->take_ready_entry(task)) {
-        task.release_reference();
+        self->drop_entry(task);
         return self;
     }
     self->current_task_ = &task;
@@ -158,6 +165,7 @@ void worker::after_switch() noexcept {
         break;
     case after::requeue_task:
         push_local(*after_task_);
+        wake_if_anybody_sleeps();
         break;
     case after::publish_task:
         if (after_task_->word.publish_suspended() == wait_step::make_ready) {
@@ -194,7 +202,7 @@ void worker::park_current(worker* self) noexcept {
             break;
         }
         if (!self->take_ready_entry(*next)) {
-            next->release_reference();
+            self->drop_entry(*next);
             continue;
         }
         self->counters_.tasks_resumed.add(1);
@@ -221,7 +229,7 @@ void worker::yield(worker* self) noexcept {
             return;
         }
         if (!self->take_ready_entry(*next)) {
-            next->release_reference();
+            self->drop_entry(*next);
             continue;
         }
         task.suspended_on = self->current;
@@ -255,17 +263,41 @@ bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
     *self->eh = of_waiting;
     self->counters_.tasks_ended.add_release(1);
     self->home_.task_ended();
-    // Its entry is still in some queue. Often it is the newest of this one: take out what is stale there. (A look
-    // without taking would not do: a thief may take and end what was looked at.)
-    auto queue = self->queue_.owner();
-    while (task_base* const newest = queue.take_back()) {
-        if (newest->state_of_run() != task_base::run_state::started_in_place || !newest->is_done()) {
+    self->drop_stale_entry(awaited);
+    return true;
+}
+
+// The entry of a task that was run in place is still in some queue. Tasks are awaited in the order of their spawning
+// or the other way round, so it often is the oldest or the newest of this one; what lies deeper goes when that one does.
+void worker::drop_stale_entry(task_base& ended) noexcept {
+    auto const queue = queue_.owner();
+    if (queue.peek_back() != &ended) {
+        if (queue.take_front_if(&ended)) {
+            ended.release_reference();
+        } else {
+            ++stale_entries_;
+        }
+        return;
+    }
+    if (queue.take_back() == nullptr) {
+        return;  // a thief has it
+    }
+    ended.release_reference();
+    // Others may be stale now that they are the newest. (A look without taking would not do, except for one's own: a
+    // thief may take and end what was looked at.)
+    while (stale_entries_ > 0) {
+        task_base* const newest = queue.take_back();
+        if (newest == nullptr) {
+            stale_entries_ = 0;  // the others were in other queues, or stolen
+        } else if (newest->state_of_run() == task_base::run_state::started_in_place && newest->is_done()) {
+            --stale_entries_;
+            newest->release_reference();
+        } else {
             queue.push(newest);  // there is room: it has just been taken from there
+            wake_if_anybody_sleeps();
             break;
         }
-        newest->release_reference();
     }
-    return true;
 }
 
 }  // namespace coir::detail

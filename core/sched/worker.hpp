@@ -109,6 +109,8 @@ private:
     static worker* switch_to(worker* self, fiber& to, after what, task_base* task) noexcept;
     void after_switch() noexcept;
     void finish(task_base& task) noexcept;
+    void drop_stale_entry(task_base& ended) noexcept;
+    void drop_entry(task_base& stale) noexcept;
     void fill_reserve();
     bool is_new(task_base& task) noexcept;
     bool has_room_in_place() const noexcept;
@@ -116,8 +118,16 @@ private:
     void keep_idle(fiber& f) noexcept;
 
     // --- find.cpp ------------------------------------------------------------------------------------------------------
-    task_base* next_task() noexcept;      // waits until there is one; null: stop
-    task_base* next_task_now() noexcept;  // null: nothing in sight
+    task_base* next_task() noexcept;       // waits until there is one; null: stop
+    task_base* next_task_now() noexcept {  // null: nothing in sight
+        if (--until_clock_ == 0) [[unlikely]] {
+            end_of_stretch();
+        }
+        task_base* const task = queue_.owner().take_front();
+        return task != nullptr ? task : next_task_elsewhere();
+    }
+    COIR_NOINLINE void end_of_stretch() noexcept;
+    COIR_NOINLINE task_base* next_task_elsewhere() noexcept;
     void look_around() noexcept;
     void take_from_injector() noexcept;
     void end_search() noexcept;
@@ -127,8 +137,19 @@ private:
     bool anything_to_do() noexcept;
     bool anything_anywhere() noexcept;
     void park() noexcept;
-    void push_local(task_base& task) noexcept;
+    void push_local(task_base& task) noexcept {
+        if (task.state_of_run() == task_base::run_state::started_in_place) [[unlikely]] {
+            task.in_place_ready_.store(true, memory_order_release);
+        }
+        if (!queue_.owner().try_push(&task)) [[unlikely]] {
+            push_into_full(task);
+        }
+    }
+    COIR_NOINLINE void push_into_full(task_base& task) noexcept;
     void wake_another() noexcept;
+    // For a task that was in sight before and has only been out of the queue for a moment: a glance without a fence. Who
+    // has just looked, and goes to sleep over it, is woken by the next one.
+    void wake_if_anybody_sleeps() noexcept;
 
     scheduler& home_;
     unsigned const index_;
@@ -139,9 +160,11 @@ private:
     task_base* after_task_ = nullptr;
     after after_ = after::nothing;
     bool searching_ = false;
-    unsigned slice_ = 0;  // tasks until the next look at timers, poller and injector
+    unsigned until_clock_ = 1;  // tasks until the next look at the clock
+    unsigned slice_ = 0;        // tasks until the next look at timers, poller and injector
     clock::time_point last_look_;
-    std::uint64_t next_id_ = 0;  // of a block that was taken from all ids of the process
+    std::size_t stale_entries_ = 0;  // at most so many entries of this queue are of tasks that were run in place
+    std::uint64_t next_id_ = 0;      // of a block that was taken from all ids of the process
     std::uint64_t ids_end_ = 0;
 
     fiber_list idle_fibers_;

@@ -24,12 +24,9 @@ void sleep_until_deadline(clock::time_point deadline) {
 }  // namespace detail
 
 void yield() {
-    if (detail::current_task_or_null() == nullptr) {
+    if (!detail::try_yield()) {
         std::this_thread::yield();
-        return;
     }
-    detail::throw_if_cancel_pending();
-    detail::yield_current_task();
 }
 
 clock::time_point interval::tick() {

@@ -16,8 +16,9 @@ wake_reason suspend_task(task_base& self, clock::time_point deadline) noexcept;
 /// Puts a suspended task, whose wait has been claimed and woken, back into a queue.
 void make_task_ready(task_base& task) noexcept;
 
-/// Puts the current task behind all others that are ready.
-void yield_current_task() noexcept;
+/// Throws a pending cancellation, or puts the current task behind all others that are ready. False, and nothing
+/// happens, on a plain thread. One function, so that a yield looks up its thread once.
+bool try_yield();
 
 /// Adds a timer to the heap of the worker on this thread. Throws std::bad_alloc.
 void add_timer_here(timer_node& node, clock::time_point deadline);

@@ -26,7 +26,7 @@ public:
     ~cancel_lock() { cancel_.fetch_and(~k_locked, memory_order_seq_cst); }
 
     std::uint32_t bits() const noexcept { return cancel_.load(memory_order_relaxed); }
-    // Others change only k_locked meanwhile, and that by operations that leave the rest alone.
+    // Others change only k_locked and k_forwarding meanwhile, and that by operations that leave the rest alone.
     void set(std::uint32_t bits) noexcept { cancel_.fetch_or(bits, memory_order_seq_cst); }
     void clear(std::uint32_t bits) noexcept { cancel_.fetch_and(~bits, memory_order_seq_cst); }
     void count(std::uint32_t by) noexcept { cancel_.fetch_add(by, memory_order_seq_cst); }
@@ -132,7 +132,7 @@ void task_base::abandon_unspawned() noexcept {
 }
 
 bool task_base::accepts_cancel() const noexcept {
-    return shield_depth_ == 0 && std::uncaught_exceptions() == 0;
+    return shield_depth_ == 0 && !this_stack_unwinds();
 }
 
 task_base::cancel_result task_base::request_cancel_here(std::string const& reason,
@@ -147,7 +147,7 @@ task_base::cancel_result task_base::request_cancel_here(std::string const& reaso
             extra().cancel_reason = reason;
         }
         lock.count(k_one_request);
-        if (awaiting_ != nullptr) {
+        if ((lock.bits() & k_forwarding) != 0) {
             forward_to = state_ptr<shared_state_base>::share(awaiting_);
             return cancel_result::forward;
         }
@@ -268,17 +268,27 @@ std::string task_base::cancel_reason() {
 }
 
 bool task_base::start_forwarding_cancel(shared_state_base& target) noexcept {
-    cancel_lock lock(*this);
-    if ((lock.bits() & (k_requested | k_shutting_down)) != 0) {
-        return false;
-    }
     awaiting_ = &target;
-    return true;
+    std::uint32_t seen = cancel_.load(memory_order_relaxed);
+    for (back_off wait;;) {
+        if ((seen & k_locked) != 0) {
+            wait.pause();
+            seen = cancel_.load(memory_order_relaxed);
+        } else if ((seen & (k_requested | k_shutting_down)) != 0) {
+            return false;
+        } else if (cancel_.compare_exchange_weak(seen, seen | k_forwarding, memory_order_seq_cst,
+                                                 memory_order_relaxed)) {
+            return true;
+        }
+    }
 }
 
 void task_base::stop_forwarding_cancel() noexcept {
-    cancel_lock lock(*this);
-    awaiting_ = nullptr;
+    std::uint32_t seen = cancel_.fetch_and(~k_forwarding, memory_order_seq_cst);
+    // Acquire: what the holder did with awaiting_ comes before the next target is written there.
+    for (back_off wait; (seen & k_locked) != 0; seen = cancel_.load(memory_order_acquire)) {
+        wait.pause();
+    }
 }
 
 void task_base::forward_pending_cancel(shared_state_base& target) {

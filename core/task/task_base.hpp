@@ -71,7 +71,7 @@ public:
     [[noreturn]] void deliver_cancel();
     /// Every suspension point throws from now on.
     void cancel_for_shutdown();
-    /// May a cancellation be thrown here: no shield, no unwinding.
+    /// For the task itself: may a cancellation be thrown here, that is, no shield and no unwinding?
     bool accepts_cancel() const noexcept;
 
     /// For the task itself: while it waits for `target`, a request goes to `target`. False if a request is pending.
@@ -127,12 +127,16 @@ public:
 private:
     friend class scheduler;
 
-    // cancel_: the lock of the request, two flags, and the count of requests.
+    // cancel_: the lock of the request, three flags, and the count of requests.
+    //   k_forwarding   set by the task itself, never while somebody holds the lock, after it has written awaiting_;
+    //                  cleared by it at any time, whereupon it waits for a holder of the lock: that one may still be
+    //                  about to take its reference to *awaiting_. So a join costs two read-modify-writes, not four.
     static constexpr std::uint32_t k_locked = 1;
     static constexpr std::uint32_t k_requested = 2;
     static constexpr std::uint32_t k_shutting_down = 4;
-    static constexpr std::uint32_t k_one_request = 8;
-    static constexpr unsigned k_count_shift = 3;
+    static constexpr std::uint32_t k_forwarding = 8;
+    static constexpr std::uint32_t k_one_request = 16;
+    static constexpr unsigned k_count_shift = 4;
 
     class cancel_lock;
 
@@ -150,7 +154,7 @@ private:
     std::uint64_t id_;
     std::uint64_t parent_id_;
     shared_state_base* parent_;              // perhaps gone: see parent()
-    shared_state_base* awaiting_ = nullptr;  // under cancel_'s lock
+    shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding is set
     std::unique_ptr<task_extra> extra_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/base/config.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task_base.hpp>
@@ -101,6 +102,61 @@ TEST(suspension, task_that_is_woken_by_a_spinning_thread_has_left_its_stack) {
     });
     stop = true;
     waker.join();
+}
+
+// What ends a wait in each round of the next test.
+struct race {
+    explicit race(detail::waiter& w) : who(&w) {}
+    detail::waiter* who;
+    std::atomic<int> winners{0};
+    std::atomic<wake_reason> won{wake_reason::none};
+    std::atomic<int> leavers{0};
+};
+
+TEST(suspension, exactly_one_of_all_that_may_end_a_wait_does) {
+    constexpr int k_rounds = COIR_TSAN ? 1'000 : 5'000;
+    constexpr int k_claimers = 3;
+    constexpr std::array<wake_reason, k_claimers> k_reasons{wake_reason::notified, wake_reason::timed_out,
+                                                            wake_reason::cancelled};
+    run(runtime_options{.workers = 2}, [&] {
+        std::atomic<race*> current{nullptr};
+        std::atomic<int> round_number{0};
+        std::atomic<bool> stop{false};
+        std::vector<task<void>> claimers;
+        for (int i = 0; i < k_claimers; ++i) {
+            claimers.push_back(spawn([&, i] {
+                for (int seen = 0; !stop;) {
+                    if (round_number == seen) {
+                        yield();
+                        continue;
+                    }
+                    seen = round_number;
+                    race& r = *current.load();
+                    detail::wake_list wakes;
+                    if (wakes.claim(*r.who, k_reasons[static_cast<std::size_t>(i)])) {
+                        r.won = k_reasons[static_cast<std::size_t>(i)];
+                        r.winners.fetch_add(1);
+                    }
+                    r.leavers.fetch_add(1);
+                    wakes.wake_all();
+                }
+            }));
+        }
+        for (int round = 1; round <= k_rounds; ++round) {
+            detail::wait_point wait;
+            race r(wait.who());
+            current = &r;
+            round_number = round;
+            wake_reason const reason = wait.suspend();
+            test::yield_until([&] { return r.leavers == k_claimers; });
+            EXPECT_EQ(r.winners, 1);
+            EXPECT_EQ(reason, r.won);
+        }
+        stop = true;
+        for (auto& c : claimers) {
+            c.get();
+        }
+    });
 }
 
 TEST(suspension, notification_time_out_cancellation_and_destruction_race_for_one_outcome) {
