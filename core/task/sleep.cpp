@@ -31,7 +31,7 @@ void yield() {
 
 clock::time_point interval::tick() {
     clock::time_point const now = clock::now();
-    clock::time_point due = next_ + period_;
+    clock::time_point due = detail::deadline_after(next_, period_);
     if (due < now) {
         due += (now - due + period_ - clock::duration(1)) / period_ * period_;  // the first multiple that is not past
     }

@@ -42,7 +42,7 @@ public:
     /// Throws std::invalid_argument for a period of zero or less.
     template <class Rep, class Period>
     explicit interval(std::chrono::duration<Rep, Period> const& period)
-        : period_(std::chrono::ceil<clock::duration>(period)), next_(clock::now()) {
+        : period_(detail::saturated(period)), next_(clock::now()) {
         if (period_ <= clock::duration::zero()) {
             throw std::invalid_argument("coir::interval: the period must be positive");
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/task/task.hpp>
 
+#include "core/fiber/slab.hpp"
+
 namespace coir::detail {
 
 void apply_options(task_base& task, task_options&& options) {
@@ -8,8 +10,8 @@ void apply_options(task_base& task, task_options&& options) {
         task.set_name(std::move(options.name));
     }
     if (options.stack_size != 0) {
-        task.extra().stack_size = options.stack_size;
-        task.has_own_stack = true;
+        stack_geometry::for_size(options.stack_size);  // throws for one that can never be had
+        task.set_own_stack_size(options.stack_size);
     }
 }
 

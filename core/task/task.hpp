@@ -203,7 +203,6 @@ public:
     unsigned uncancel() const { return checked().uncancel(); }
 
     std::string name() const { return checked().name(); }
-    /// Not while other threads ask for the name.
     void set_name(std::string name) { checked().set_name(std::move(name)); }
     std::uint64_t id() const { return checked().id(); }
     task_ref ref() const { return task_ref(detail::state_ptr<detail::task_base>::share(&checked())); }
@@ -232,8 +231,10 @@ private:
 
 namespace detail {
 
-template <class F, class... Args>
-auto spawn_in(scheduler& home, task_options* options, F&& function, Args&&... args) {
+/// As spawn(): `introduce(task_base&)` is called before anybody can run the task; if it is not accepted after that, it
+/// ends as cancelled.
+template <class Introduce, class F, class... Args>
+auto spawn_introduced(scheduler& home, task_options* options, Introduce&& introduce, F&& function, Args&&... args) {
     using result = spawn_result_t<F, Args...>;
     using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
     using record = task_record<result, call>;
@@ -243,9 +244,16 @@ auto spawn_in(scheduler& home, task_options* options, F&& function, Args&&... ar
     if (options != nullptr) {
         apply_options(*made, std::move(*options));
     }
+    introduce(*made);
     spawn_record(home, *made);
     guard.record = nullptr;
     return task<result>(state_ptr<task_result<result>>::adopt(made));
+}
+
+template <class F, class... Args>
+auto spawn_in(scheduler& home, task_options* options, F&& function, Args&&... args) {
+    return spawn_introduced(
+        home, options, [](task_base&) noexcept {}, std::forward<F>(function), std::forward<Args>(args)...);
 }
 
 }  // namespace detail
@@ -261,7 +269,8 @@ auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
     return detail::spawn_in(detail::current_scheduler(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
 }
 
-/// The same, with options. Throws stack_allocation errors later, if at all: the task then waits for memory.
+/// The same, with options. Throws std::bad_alloc for a stack that no address space could hold. When there is no
+/// memory for the stack at the moment, the task waits for it.
 template <class F, class... Args>
 auto spawn(task_options options, F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
     static_assert(detail::spawnable<F, Args...>,

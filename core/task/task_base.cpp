@@ -60,15 +60,25 @@ task_extra& task_base::extra() {
     return *extra_;
 }
 
-std::string task_base::name() const {
-    if (extra_ && !extra_->name.empty()) {
-        return extra_->name;
+std::string task_base::name() {
+    {
+        cancel_lock const lock(*this);
+        if (extra_ && !extra_->name.empty()) {
+            return extra_->name;
+        }
     }
     return "task-" + std::to_string(id_);
 }
 
 void task_base::set_name(std::string name) {
-    extra().name = std::move(name);
+    cancel_lock const lock(*this);
+    extra().name.swap(name);
+}
+
+void task_base::set_own_stack_size(std::size_t size) {
+    cancel_lock const lock(*this);
+    extra().stack_size = size;
+    has_own_stack = true;
 }
 
 std::size_t task_base::copy_name(char* buffer, std::size_t size) const noexcept {
@@ -127,6 +137,8 @@ void task_base::run() noexcept {
 
 void task_base::abandon_unspawned() noexcept {
     discard();
+    set_cancelled();
+    complete();
     release_reference();
     release_reference();
 }

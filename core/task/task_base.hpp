@@ -30,7 +30,7 @@ namespace coir::detail {
 class scheduler;
 struct fiber;
 
-/// Things that few tasks have.
+/// Things that few tasks have; under the lock of the cancel word.
 struct task_extra {
     std::string name;
     std::string cancel_reason;
@@ -44,9 +44,10 @@ public:
     bool is_task() const noexcept final { return true; }
 
     std::uint64_t id() const noexcept { return id_; }
-    std::string name() const;
+    std::string name();
     void set_name(std::string name);
-    /// For signal handlers: copies as much of the name as fits, without allocating. Returns the length.
+    /// For the handler of a fault in this very task: copies as much of the name as fits, without allocating and without
+    /// the lock. Returns the length.
     std::size_t copy_name(char* buffer, std::size_t size) const noexcept;
 
     /// The task that spawned this one, if its record still lives.
@@ -97,7 +98,7 @@ public:
 
     /// Runs the callable, stores its result and wakes who waits. Never throws. May return on another thread.
     void run() noexcept;
-    /// Instead of spawning it: destroys the callable and the record, of which nobody has a reference yet.
+    /// Instead of spawning it: destroys the callable, ends the task as cancelled and releases both of its references.
     void abandon_unspawned() noexcept;
 
     // The scheduler's, while it holds the task.
@@ -108,6 +109,8 @@ public:
     bool may_run_in_place = false;
     bool has_own_stack = false;
 
+    /// Before it is spawned.
+    void set_own_stack_size(std::size_t size);
     std::size_t own_stack_size() const noexcept { return extra_ ? extra_->stack_size : 0; }
 
 protected:

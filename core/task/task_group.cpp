@@ -34,7 +34,8 @@ task_group::~task_group() {
     await_children(false);
 }
 
-void task_group::add(detail::state_ptr<task_base> child) {
+// Before the child can run: in a group that is over it never does.
+void task_group::add(task_base& child) {
     bool cancel_it = false;
     {
         std::lock_guard const guard(lock_);
@@ -42,11 +43,11 @@ void task_group::add(detail::state_ptr<task_base> child) {
             std::erase_if(children_, is_over);
             prune_at_ = std::max<std::size_t>(64, 2 * children_.size());
         }
-        children_.push_back(child);
+        children_.push_back(detail::state_ptr<task_base>::share(&child));
         cancel_it = cancelled_ || failed_;
     }
     if (cancel_it) {
-        child->request_cancel("the group was cancelled");
+        child.request_cancel("the group was cancelled");
     }
 }
 

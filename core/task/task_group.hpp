@@ -60,8 +60,8 @@ private:
         static_assert(detail::spawnable<F, Args...>,
                       "task_group::spawn: the callable must accept the arguments, which are decayed and moved");
         using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
-        auto child = detail::spawn_in(
-            detail::current_scheduler(), options,
+        return detail::spawn_introduced(
+            detail::current_scheduler(), options, [this](detail::task_base& child) { add(child); },
             [this, body = call(std::forward<F>(f), std::forward<Args>(args)...)]() mutable -> decltype(auto) {
                 try {
                     return body();
@@ -72,11 +72,9 @@ private:
                     throw;
                 }
             });
-        add(detail::state_ptr<detail::task_base>::share(child.state().get()));
-        return child;
     }
 
-    void add(detail::state_ptr<detail::task_base> child);
+    void add(detail::task_base& child);
     void on_failure() noexcept;
     void cancel_children() noexcept;
     bool await_children(bool cancel_on_interrupt);

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -207,6 +208,14 @@ TEST(spawn, with_a_stack_size_can_suspend_and_go_on) {
         for (auto& t : tasks) {
             EXPECT_GT(t.get(), 0u);
         }
+    });
+}
+
+TEST(spawn, stack_size_that_no_address_space_holds_is_refused) {
+    on_one_and_four_workers([] {
+        auto const huge = std::numeric_limits<std::size_t>::max();
+        EXPECT_THROW(spawn(task_options{.stack_size = huge}, [] { ADD_FAILURE() << "runs"; }), std::bad_alloc);
+        EXPECT_EQ(all_tasks().size(), 1u);
     });
 }
 

@@ -350,8 +350,33 @@ TEST(task_group, cancelled_waiter_cancels_the_children_and_waits) {
     });
 }
 
+TEST(task_group, task_that_comes_after_the_failure_never_runs) {
+    run(runtime_options{.workers = 4}, [] {
+        for (int round = 0; round < 300; ++round) {
+            EXPECT_THROW(scope([&](task_group& g) {
+                             // What the body spawns after it has seen the failure must not start.
+                             std::atomic<bool> over{false};
+                             g.spawn([&over] {
+                                 struct mark {
+                                     std::atomic<bool>& over;
+                                     ~mark() { over = true; }
+                                 } const at_the_end{over};
+                                 throw std::runtime_error("first");
+                             });
+                             cancel_shield const shield;
+                             test::yield_until([&] { return over.load(); });
+                             test::yield_until([&] { return current_task().cancelling() > 0; });
+                             for (int i = 0; i < 4; ++i) {
+                                 g.spawn([] { ADD_FAILURE() << "runs"; });
+                             }
+                         }),
+                         std::runtime_error);
+        }
+    });
+}
+
 TEST(task_group, spawn_into_a_cancelled_group_gives_a_cancelled_task) {
-    run(runtime_options{.workers = 1}, [] {
+    on_one_and_four_workers([] {
         task_group g;
         g.cancel();
         auto t = g.spawn([] { ADD_FAILURE() << "runs"; });

@@ -93,6 +93,29 @@ TEST(task_ref, outlives_its_task_and_its_runtime) {
     EXPECT_FALSE(ref.parent().has_value());
 }
 
+TEST(task_ref, name_may_be_set_and_asked_for_at_once) {
+    run(runtime_options{.workers = 4}, [] {
+        auto named = spawn(test::sleep_forever);
+        auto asker = spawn([ref = named.ref()] {
+            while (!ref.done()) {
+                std::string const name = ref.name();
+                EXPECT_TRUE(name.starts_with("a name") || name == "short" || name.starts_with("task-")) << name;
+                for (auto const& t : all_tasks()) {
+                    EXPECT_FALSE(t.name().empty());
+                }
+                yield();
+            }
+        });
+        for (int i = 0; i < 1'000; ++i) {
+            named.set_name(i % 2 == 0 ? "a name that is too long to lie in the string itself" : "short");
+            yield();
+        }
+        named.cancel();
+        asker.get();
+        EXPECT_EQ(named.name(), "short");
+    });
+}
+
 TEST(task_ref, cancels_from_anywhere) {
     on_one_and_four_workers([] {
         auto t = spawn(test::sleep_forever);

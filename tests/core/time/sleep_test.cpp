@@ -114,6 +114,42 @@ TEST(interval, refuses_a_period_of_nothing) {
     EXPECT_THROW(interval(seconds(-1)), std::invalid_argument);
 }
 
+TEST(interval, of_the_longest_period_never_ticks) {
+    using longest = std::chrono::duration<long long, std::ratio<3600>>;
+    on_one_and_four_workers([] {
+        auto t = spawn([] {
+            interval every(longest::max());
+            every.tick();
+            ADD_FAILURE() << "ticks";
+        });
+        test::yield_until_waiting(t);
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+    });
+}
+
+TEST(sleep, time_points_beyond_the_ends_of_the_clock_mean_never_and_already) {
+    using far = std::chrono::duration<long long, std::ratio<3600>>;
+    using steady_hours = std::chrono::time_point<std::chrono::steady_clock, far>;
+    using system_hours = std::chrono::time_point<std::chrono::system_clock, far>;
+    on_one_and_four_workers([] {
+        sleep_until(steady_hours::min());
+        sleep_until(system_hours::min());
+        sleep_until(std::chrono::system_clock::time_point::min());
+        sleep(far::min());
+        std::vector<task<void>> sleepers;
+        sleepers.push_back(spawn([] { sleep_until(steady_hours::max()); }));
+        sleepers.push_back(spawn([] { sleep_until(system_hours::max()); }));
+        sleepers.push_back(spawn([] { sleep_until(std::chrono::system_clock::time_point::max()); }));
+        sleepers.push_back(spawn([] { sleep(far::max()); }));
+        for (auto& t : sleepers) {
+            test::yield_until_waiting(t);
+            t.cancel();
+            EXPECT_THROW(t.get(), cancelled);
+        }
+    });
+}
+
 TEST(interval, ticks_and_a_cancelled_tick_is_still_to_come) {
     on_one_and_four_workers([] {
         interval every(microseconds(300));
