@@ -22,9 +22,12 @@ extern char** environ;
 
 namespace coir::test {
 
+/// As whom the server runs: the superuser may read everything.
+enum class identity { own, nobody_if_root };
+
 class process {
 public:
-    explicit process(std::vector<std::string> arguments) {
+    explicit process(std::vector<std::string> arguments, identity who = identity::own) {
         int out[2];
         int err[2];
         if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) {
@@ -34,16 +37,28 @@ public:
         ::posix_spawn_file_actions_init(&actions);
         ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
         ::posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-        arguments.insert(arguments.begin(), std::string(COIR_EXAMPLES_DIR) + "/coir_server");
+        std::string const program = std::string(COIR_EXAMPLES_DIR) + "/coir_server";
+        int opened = -1;
+        if (who == identity::nobody_if_root && ::geteuid() == 0) {
+            // By its descriptor: the way to the program may be closed to others.
+            opened = ::open(program.c_str(), O_PATH);
+            arguments.insert(arguments.begin(), {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                                 "/proc/self/fd/" + std::to_string(opened)});
+        } else {
+            arguments.insert(arguments.begin(), program);
+        }
         std::vector<char*> argv;
         for (std::string& argument : arguments) {
             argv.push_back(argument.data());
         }
         argv.push_back(nullptr);
-        int const failed = ::posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+        int const failed = ::posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
         ::posix_spawn_file_actions_destroy(&actions);
         ::close(out[1]);
         ::close(err[1]);
+        if (opened >= 0) {
+            ::close(opened);
+        }
         out_ = out[0];
         err_ = err[0];
         if (failed != 0) {
