@@ -62,6 +62,7 @@ bool try_yield() {
     if (self == nullptr) {
         return false;
     }
+    self->publish_awaiters();
     if (self->cancel_is_pending() && self->accepts_cancel()) [[unlikely]] {
         self->deliver_cancel();
     }
@@ -77,6 +78,24 @@ scheduler& current_scheduler() {
     return here->home();
 }
 
+birth begin_birth(std::size_t size_class) {
+    worker* const here = this_worker();
+    task_base* const parent = here != nullptr ? here->current_task() : nullptr;
+    if (parent == nullptr) {
+        throw no_running_runtime();
+    }
+    return {allocate_record(here->records(), size_class), &here->home(), parent, here->next_task_id(),
+            here->home().number()};
+}
+
+birth begin_birth(scheduler& home, std::size_t size_class) {
+    worker* const here = this_worker();
+    if (here != nullptr && &here->home() == &home && here->current_task() != nullptr) {
+        return begin_birth(size_class);
+    }
+    return {allocate_record(size_class), &home, current_task_or_null(), take_task_ids(1), home.number()};
+}
+
 void spawn_record(scheduler& home, task_base& task) {
     home.spawn(task);
 }
@@ -90,8 +109,16 @@ bool try_run_in_place(shared_state_base& awaited) noexcept {
         return false;
     }
     auto& task = static_cast<task_base&>(awaited);
+    if (!task.may_run_in_place || task.state_of_run() != task_base::run_state::created) {
+        return false;
+    }
     worker* const here = this_worker();
-    return &task.home() == &here->home() && worker::run_in_place(here, task);
+    if (here == nullptr || here->current_task() == nullptr || &task.home() != &here->home()) {
+        return false;
+    }
+    task_base const& self = *here->current_task();
+    bool const may_be_cancelled = !self.is_shielded() && here->eh->uncaught_exceptions == 0;
+    return may_be_cancelled && !self.cancel_is_pending() && worker::run_in_place(here, task);
 }
 
 record_cache* this_record_cache() noexcept {
@@ -129,15 +156,6 @@ void if_runtime_lives(std::uint32_t number, void (*action)(void*) noexcept, void
 
 bool this_stack_unwinds() noexcept {
     return this_worker()->eh->uncaught_exceptions != 0;
-}
-
-std::uint32_t number_of(scheduler const& home) noexcept {
-    return home.number();
-}
-
-std::uint64_t next_task_id(scheduler& home) noexcept {
-    worker* const here = this_worker();
-    return here != nullptr && &here->home() == &home ? here->next_task_id() : take_task_ids(1);
 }
 
 std::vector<state_ptr<task_base>> live_tasks_of(scheduler const& home) {

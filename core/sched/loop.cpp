@@ -257,7 +257,7 @@ bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
     // Of the exceptions that the waiting task is just handling the other one knows nothing.
     eh_state const of_waiting = std::exchange(*self->eh, eh_state{});
     self->current_task_ = &awaited;
-    awaited.run();
+    awaited.run_in_place_for(*waiting);
     self = this_worker();
     self->current_task_ = waiting;
     *self->eh = of_waiting;
@@ -273,7 +273,7 @@ void worker::drop_stale_entry(task_base& ended) noexcept {
     auto const queue = queue_.owner();
     if (queue.peek_back() != &ended) {
         if (queue.take_front_if(&ended)) {
-            ended.release_reference();
+            ended.release_with_handle();
         } else {
             ++stale_entries_;
         }
@@ -282,7 +282,7 @@ void worker::drop_stale_entry(task_base& ended) noexcept {
     if (queue.take_back() == nullptr) {
         return;  // a thief has it
     }
-    ended.release_reference();
+    ended.release_with_handle();
     // Others may be stale now that they are the newest. (A look without taking would not do, except for one's own: a
     // thief may take and end what was looked at.)
     while (stale_entries_ > 0) {

@@ -41,11 +41,11 @@ public:
         static_assert(
             detail::spawnable<F, Args...>,
             "runtime::spawn: the first argument must be callable with the others, which are decayed and moved");
-        return detail::spawn_in(home(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
+        return detail::spawn_in(&home(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
     }
     template <class F, class... Args>
     auto spawn(task_options options, F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
-        return detail::spawn_in(home(), &options, std::forward<F>(f), std::forward<Args>(args)...);
+        return detail::spawn_in(&home(), &options, std::forward<F>(f), std::forward<Args>(args)...);
     }
 
     /// Cancels every task, waits until all have ended, shuts the default executor down and stops the workers. Until a task

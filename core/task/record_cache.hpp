@@ -8,8 +8,6 @@ namespace coir::detail {
 /// A worker's own stock of free slots. Single owner.
 class record_cache {
 public:
-    static constexpr std::size_t k_size_classes = 7;
-
     record_cache() = default;
     record_cache(record_cache const&) = delete;
     record_cache& operator=(record_cache const&) = delete;
@@ -29,6 +27,9 @@ private:
 
     list lists_[k_size_classes];
 };
+
+/// As allocate_record(size_class), from this cache.
+void* allocate_record(record_cache& cache, std::size_t size_class);
 
 /// The cache of the worker on this thread, or null. Defined by core/sched.
 record_cache* this_record_cache() noexcept;

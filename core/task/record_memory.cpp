@@ -18,23 +18,12 @@
 namespace coir::detail {
 namespace {
 
-constexpr std::size_t k_slot_sizes[record_cache::k_size_classes] = {128, 192, 256, 320, 448, 640, 1024};
 constexpr std::size_t k_slab_size = std::size_t{64} * 1024;
 // Guessed: large enough that the central lock is rare, small enough that a worker hoards little.
 constexpr std::size_t k_batch = 64;
 // A worker keeps so many free slots of a size. A batch of 1,000 tasks, started and joined, then passes nothing through the
 // central list, whose chains are walked link by link, each a cache miss (measured: bench/spawn_join).
 constexpr std::size_t k_most = 32 * k_batch;
-
-std::size_t class_for(std::size_t record_size) noexcept {
-    std::size_t const needed = record_size + sizeof(record_header);
-    std::size_t size_class = 0;
-    while (k_slot_sizes[size_class] < needed) {
-        ++size_class;
-        COIR_VERIFY(size_class < record_cache::k_size_classes);
-    }
-    return size_class;
-}
 
 // A use of a record after its end is an error that AddressSanitizer shall see although the memory is ours.
 void poison([[maybe_unused]] record_header* slot) noexcept {
@@ -98,7 +87,7 @@ private:
     }
 
     spin_mutex lock_;
-    record_header* free_[record_cache::k_size_classes] = {};
+    record_header* free_[k_size_classes] = {};
     std::vector<slab> slabs_;
 };
 
@@ -154,10 +143,17 @@ record_cache::~record_cache() {
     }
 }
 
-void* allocate_record(std::size_t size) {
-    std::size_t const size_class = class_for(size);
-    record_cache* const cache = this_record_cache();
-    record_header* const slot = cache != nullptr ? cache->allocate(size_class) : the_central().take(size_class, 1);
+void* allocate_record(record_cache& cache, std::size_t size_class) {
+    record_header* const slot = cache.allocate(size_class);
+    unpoison(slot);
+    return slot + 1;
+}
+
+void* allocate_record(std::size_t size_class) {
+    if (record_cache* const cache = this_record_cache()) {
+        return allocate_record(*cache, size_class);
+    }
+    record_header* const slot = the_central().take(size_class, 1);
     unpoison(slot);
     return slot + 1;
 }

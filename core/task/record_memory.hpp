@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 namespace coir::detail {
 
@@ -26,8 +27,21 @@ struct record_header {
 /// The largest record that fits a slot, in bytes. Who needs more keeps the rest elsewhere.
 inline constexpr std::size_t k_largest_record = 1024 - sizeof(record_header);
 
-/// Uninitialised memory for an object of `size` bytes, at most k_largest_record, aligned to 16. Throws std::bad_alloc.
-void* allocate_record(std::size_t size);
+/// The sizes of the slots, header included.
+inline constexpr std::size_t k_slot_sizes[] = {128, 192, 256, 320, 448, 640, 1024};
+inline constexpr std::size_t k_size_classes = std::size(k_slot_sizes);
+
+/// The smallest class whose slots hold a record of `size` bytes, at most k_largest_record.
+constexpr std::size_t size_class_for(std::size_t size) noexcept {
+    std::size_t size_class = 0;
+    while (k_slot_sizes[size_class] < size + sizeof(record_header)) {
+        ++size_class;
+    }
+    return size_class;
+}
+
+/// Uninitialised memory for an object that fits a slot of this class, aligned to 16. Throws std::bad_alloc.
+void* allocate_record(std::size_t size_class);
 void free_record(void* record) noexcept;
 
 inline record_header& header_of(void const* record) noexcept {

@@ -126,7 +126,7 @@ bool shared_state_base::try_add_reference(void const* record) noexcept {
 }
 
 void shared_state_base::join() {
-    if (is_done()) {
+    if (is_done() || try_run_in_place(*this)) {
         return;
     }
     task_base* const self = current_task_or_null();
@@ -149,7 +149,7 @@ void shared_state_base::join() {
         return;
     }
     bool interrupted = false;
-    if (!try_run_in_place(*this)) {
+    {
         wait_point wait(cancel_policy::only_interrupt);
         join_node node(wait.who());
         if (add(node) && wait.suspend() != wake_reason::notified) {

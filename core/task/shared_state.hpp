@@ -61,7 +61,9 @@ public:
     shared_state_base(shared_state_base const&) = delete;
     shared_state_base& operator=(shared_state_base const&) = delete;
 
-    static void* operator new(std::size_t size) { return allocate_record(size); }
+    static void* operator new(std::size_t size) { return allocate_record(size_class_for(size)); }
+    static void* operator new(std::size_t, void* memory) noexcept { return memory; }
+    static void operator delete(void* memory, void*) noexcept { free_record(memory); }
     static void operator delete(void* memory, std::size_t) noexcept { free_record(memory); }
 
     bool is_done() const noexcept { return (word_.load(memory_order_acquire) & k_done) != 0; }
@@ -105,14 +107,16 @@ public:
     /// True, with a reference taken, unless the record is free or its object is being destroyed. Records are never given
     /// back to the system, so this may be asked of one that has ended long ago; what is there may be another object.
     static bool try_add_reference(void const* record) noexcept;
-    void release_reference() noexcept {
+    void release_reference() noexcept { release_references(1); }
+
+protected:
+    void release_references(std::uint32_t count) noexcept {
         // acq_rel: the last one sees everything that the others did.
-        if (record_references(this).fetch_sub(1, memory_order_acq_rel) == 1) {
+        if (record_references(this).fetch_sub(count, memory_order_acq_rel) == count) {
             destroy();
         }
     }
 
-protected:
     /// With `references` references, of which the creator hands one to each holder.
     shared_state_base() noexcept = default;
     virtual ~shared_state_base() = default;
@@ -180,6 +184,9 @@ public:
             state_->release_reference();
         }
     }
+
+    /// The reference becomes the caller's to release.
+    State* detach() noexcept { return std::exchange(state_, nullptr); }
 
     State* get() const noexcept { return state_; }
     State* operator->() const noexcept { return state_; }

@@ -95,6 +95,7 @@ void wait_point::prepare_again() {
         return;
     }
     auto& task = static_cast<task_base&>(*node.who);
+    task.publish_awaiters();
     bool const cancellable = policy_ != cancel_policy::ignore && task.accepts_cancel();
     // First the word, then the requests: see invariant 5 of wait_word.hpp.
     task.word.prepare(cancellable);

@@ -62,7 +62,7 @@ template <class R, class Call>
 class task_record final : public task_result<R> {
 public:
     template <class... Parts>
-    explicit task_record(scheduler& home, task_base* parent, Parts&&... parts) : task_result<R>(home, parent) {
+    explicit task_record(birth const& born, Parts&&... parts) : task_result<R>(born) {
         if constexpr (k_in_place) {
             ::new (static_cast<void*>(&storage_)) Call(std::forward<Parts>(parts)...);
         } else {
@@ -120,6 +120,9 @@ private:
 
 /// The runtime of the calling task. Throws no_running_runtime.
 scheduler& current_scheduler();
+/// In the runtime of the calling task, or in `home`. Throw no_running_runtime, std::bad_alloc.
+birth begin_birth(std::size_t size_class);
+birth begin_birth(scheduler& home, std::size_t size_class);
 /// Puts a new task into a queue of `home`. Throws no_running_runtime if that has shut down, std::bad_alloc.
 void spawn_record(scheduler& home, task_base& task);
 void apply_options(task_base& task, task_options&& options);
@@ -208,7 +211,11 @@ public:
     task_ref ref() const { return task_ref(detail::state_ptr<detail::task_base>::share(&checked())); }
 
     /// Lets go of the task, which runs on.
-    void detach() noexcept { state_ = {}; }
+    void detach() noexcept {
+        if (auto* const state = state_.detach()) {
+            state->release_handle();
+        }
+    }
     /// Whether this handle refers to a task.
     bool valid() const noexcept { return static_cast<bool>(state_); }
 
@@ -216,7 +223,12 @@ public:
     explicit task(detail::state_ptr<detail::task_result<T>> state) noexcept : state_(std::move(state)) {}
     detail::state_ptr<detail::task_result<T>> const& state() const noexcept { return state_; }
     task(task&&) noexcept = default;
-    task& operator=(task&&) noexcept = default;
+    task& operator=(task&& other) noexcept {
+        task moved(std::move(other));
+        std::swap(state_, moved.state_);
+        return *this;
+    }
+    ~task() { detach(); }
 
 private:
     detail::task_result<T>& checked() const {
@@ -231,27 +243,29 @@ private:
 
 namespace detail {
 
-/// As spawn(): `introduce(task_base&)` is called before anybody can run the task; if it is not accepted after that, it
+/// As spawn(), in `home` or, if that is null, in the runtime of the calling task: `introduce(task_base&)` is called before anybody can run the task; if it is not accepted after that, it
 /// ends as cancelled.
 template <class Introduce, class F, class... Args>
-auto spawn_introduced(scheduler& home, task_options* options, Introduce&& introduce, F&& function, Args&&... args) {
+auto spawn_introduced(scheduler* home, task_options* options, Introduce&& introduce, F&& function, Args&&... args) {
     using result = spawn_result_t<F, Args...>;
     using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
     using record = task_record<result, call>;
     static_assert(sizeof(record) <= k_largest_record);
-    auto* const made = new record(home, current_task_or_null(), std::forward<F>(function), std::forward<Args>(args)...);
+    constexpr std::size_t size_class = size_class_for(sizeof(record));
+    birth const born = home != nullptr ? begin_birth(*home, size_class) : begin_birth(size_class);
+    auto* const made = new (born.memory) record(born, std::forward<F>(function), std::forward<Args>(args)...);
     record_guard guard{made};
     if (options != nullptr) {
         apply_options(*made, std::move(*options));
     }
     introduce(*made);
-    spawn_record(home, *made);
+    spawn_record(*born.home, *made);
     guard.record = nullptr;
     return task<result>(state_ptr<task_result<result>>::adopt(made));
 }
 
 template <class F, class... Args>
-auto spawn_in(scheduler& home, task_options* options, F&& function, Args&&... args) {
+auto spawn_in(scheduler* home, task_options* options, F&& function, Args&&... args) {
     return spawn_introduced(
         home, options, [](task_base&) noexcept {}, std::forward<F>(function), std::forward<Args>(args)...);
 }
@@ -266,7 +280,7 @@ template <class F, class... Args>
 auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
     static_assert(detail::spawnable<F, Args...>,
                   "coir::spawn: the first argument must be callable with the others, which are decayed and moved");
-    return detail::spawn_in(detail::current_scheduler(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
+    return detail::spawn_in(nullptr, nullptr, std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 /// The same, with options. Throws std::bad_alloc for a stack that no address space could hold. When there is no
@@ -275,7 +289,7 @@ template <class F, class... Args>
 auto spawn(task_options options, F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
     static_assert(detail::spawnable<F, Args...>,
                   "coir::spawn: the second argument must be callable with those after it, which are decayed and moved");
-    return detail::spawn_in(detail::current_scheduler(), &options, std::forward<F>(f), std::forward<Args>(args)...);
+    return detail::spawn_in(nullptr, &options, std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 }  // namespace coir

@@ -35,10 +35,6 @@ private:
     atomic<std::uint32_t>& cancel_;
 };
 
-task_base::task_base(scheduler& home, task_base* parent) noexcept
-    : waiter(kind::task), home_number_(number_of(home)), home_(&home), id_(next_task_id(home)),
-      parent_id_(parent != nullptr ? parent->id_ : 0), parent_(parent) {}
-
 task_base::~task_base() = default;
 
 void task_base::destroy() noexcept {
@@ -300,6 +296,25 @@ void task_base::stop_forwarding_cancel() noexcept {
     // Acquire: what the holder did with awaiting_ comes before the next target is written there.
     for (back_off wait; (seen & k_locked) != 0; seen = cancel_.load(memory_order_acquire)) {
         wait.pause();
+    }
+}
+
+void task_base::run_in_place_for(task_base& awaiter) noexcept {
+    awaiter_in_place_ = &awaiter;
+    run();
+    if (std::exchange(awaiter_in_place_, nullptr) == nullptr) {
+        awaiter.stop_forwarding_cancel();
+    }
+}
+
+void task_base::publish_chain_of_awaiters() noexcept {
+    task_base* awaited = this;
+    while (task_base* const awaiter = std::exchange(awaited->awaiter_in_place_, nullptr)) {
+        if (!awaiter->start_forwarding_cancel(*awaited)) {
+            awaiter->forward_pending_cancel(*awaited);
+            awaiter->start_forwarding_cancel(*awaited);
+        }
+        awaited = awaiter;
     }
 }
 

@@ -37,6 +37,15 @@ struct task_extra {
     std::size_t stack_size = 0;
 };
 
+/// What a new task needs of the place where it is spawned: looked up once.
+struct birth {
+    void* memory;  ///< of the wanted size class, uninitialised
+    scheduler* home;
+    task_base* parent;
+    std::uint64_t id;  ///< that no other task of the process has or had
+    std::uint32_t home_number;
+};
+
 class task_base : public shared_state_base, public waiter {
 public:
     enum class run_state : std::uint8_t { created, started, started_in_place };
@@ -53,6 +62,8 @@ public:
     /// The task that spawned this one, if its record still lives.
     state_ptr<task_base> parent() const noexcept;
     scheduler& home() const noexcept { return *home_; }
+    /// A number that no other runtime of the process has or had.
+    std::uint32_t home_number() const noexcept { return home_number_; }
 
     // --- cancellation ----------------------------------------------------------------------------------------------
     bool request_cancel(std::string reason) final;
@@ -81,6 +92,17 @@ public:
     /// For the task itself: cancels `target` in its own place, if that is not done yet.
     void forward_pending_cancel(shared_state_base& target);
 
+    // A task that is run in place forwards nothing as long as it runs through: nobody could tell. At its first suspension
+    // the whole chain of tasks that wait below it on this stack starts to forward, and passes on what has come meanwhile.
+    void run_in_place_for(task_base& awaiter) noexcept;
+    /// For the task itself, before each suspension.
+    void publish_awaiters() noexcept {
+        if (awaiter_in_place_ != nullptr) [[unlikely]] {
+            publish_chain_of_awaiters();
+        }
+    }
+
+    bool is_shielded() const noexcept { return shield_depth_ != 0; }
     void shield() noexcept { ++shield_depth_; }
     void unshield() noexcept { --shield_depth_; }
 
@@ -98,6 +120,12 @@ public:
 
     /// Runs the callable, stores its result and wakes who waits. Never throws. May return on another thread.
     void run() noexcept;
+    // --- references ------------------------------------------------------------------------------------------------
+    // What is read and written here belongs to the one handle, and to whoever runs the task in place on its behalf.
+    /// The runtime's reference goes together with the handle's, by one read-modify-write.
+    void release_with_handle() noexcept { handle_references_ = 2; }
+    void release_handle() noexcept { release_references(handle_references_); }
+
     /// Instead of spawning it: destroys the callable, ends the task as cancelled and releases both of its references.
     void abandon_unspawned() noexcept;
 
@@ -114,7 +142,9 @@ public:
     std::size_t own_stack_size() const noexcept { return extra_ ? extra_->stack_size : 0; }
 
 protected:
-    task_base(scheduler& home, task_base* parent) noexcept;
+    explicit task_base(birth const& born) noexcept
+        : waiter(kind::task), home_number_(born.home_number), home_(born.home), id_(born.id),
+          parent_id_(born.parent != nullptr ? born.parent->id_ : 0), parent_(born.parent) {}
     ~task_base() override;
 
     /// Runs the callable and destroys it; stores the value. Throws what the callable throws.
@@ -146,18 +176,21 @@ private:
     enum class cancel_result : std::uint8_t { done_already, delivered, forward };
     cancel_result request_cancel_here(std::string const& reason, state_ptr<shared_state_base>& forward_to);
     std::string cancel_reason();
+    void publish_chain_of_awaiters() noexcept;
     /// A request that could not be passed on stays here. `interrupt`: also ends the present wait.
     void keep_request(bool interrupt);
 
     atomic<std::uint32_t> cancel_{0};
     atomic<run_state> run_state_{run_state::created};
     std::uint32_t shield_depth_ = 0;
+    std::uint32_t handle_references_ = 1;
     std::uint32_t home_number_;
     scheduler* home_;
     std::uint64_t id_;
     std::uint64_t parent_id_;
     shared_state_base* parent_;              // perhaps gone: see parent()
     shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding is set
+    task_base* awaiter_in_place_ = nullptr;  // on whose stack this one runs, until it first suspends
     std::unique_ptr<task_extra> extra_;
 };
 

@@ -11,12 +11,6 @@
 
 namespace coir::detail {
 
-/// A number that no other runtime of the process has or had.
-std::uint32_t number_of(scheduler const& home) noexcept;
-
-/// An id that no other task of the process has or had.
-std::uint64_t next_task_id(scheduler& home) noexcept;
-
 /// Does the calling task's stack unwind? As std::uncaught_exceptions() > 0, which goes through the thread-local
 /// storage of another library.
 bool this_stack_unwinds() noexcept;

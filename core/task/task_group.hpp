@@ -61,7 +61,7 @@ private:
                       "task_group::spawn: the callable must accept the arguments, which are decayed and moved");
         using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
         return detail::spawn_introduced(
-            detail::current_scheduler(), options, [this](detail::task_base& child) { add(child); },
+            nullptr, options, [this](detail::task_base& child) { add(child); },
             [this, body = call(std::forward<F>(f), std::forward<Args>(args)...)]() mutable -> decltype(auto) {
                 try {
                     return body();

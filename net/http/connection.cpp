@@ -273,7 +273,7 @@ namespace {
 // A handler's failure is the handler's: it is reported, and the connection goes on.
 void report(std::exception_ptr const& error) noexcept {
     auto& task = *coir::detail::current_task_or_null();
-    coir::detail::report_unretrieved(task, coir::detail::number_of(task.home()), error);
+    coir::detail::report_unretrieved(task, task.home_number(), error);
 }
 
 }  // namespace
