@@ -64,7 +64,6 @@ TEST_P(parking, every_wake_up_from_outside_arrives) {
     std::optional<promise<void>> ping(std::in_place);
     promise<void>* current = &*ping;
     std::atomic<int> answered{0};
-    std::atomic<int> asked{0};
     auto t = rt.spawn([&] {
         for (int i = 1; i <= k_rounds; ++i) {
             promise<void> p;
