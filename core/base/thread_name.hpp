@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace coir::detail {
 
 /// Names the calling thread "<prefix>-<number>", the prefix shortened to what the kernel keeps: the number tells threads
 /// apart.
 void name_this_thread(std::string prefix, std::uint64_t number);
+/// The same with a word for the number.
+void name_this_thread(std::string prefix, std::string_view word);
 
 }  // namespace coir::detail

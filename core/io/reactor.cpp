@@ -48,6 +48,24 @@ int wait_at_most(int epoll, epoll_event* events, int capacity, clock::duration r
         .value;
 }
 
+std::size_t wake_for(epoll_event const* events, int count) noexcept {
+    std::size_t dispatched = 0;
+    wake_list wakes;
+    for (int i = 0; i < count; ++i) {  // none after an interrupted call: count is -1
+        epoll_event const& event = events[i];
+        if (event.data.u64 == k_wake_name) {
+            continue;
+        }
+        ++dispatched;
+        auto const index = static_cast<std::uint32_t>(event.data.u64);
+        if (fd_slot* const slot = fd_slot::find(index)) {
+            slot->signal(static_cast<std::uint32_t>(event.data.u64 >> 32), event.events, wakes);
+        }
+    }
+    wakes.wake_all();
+    return dispatched;
+}
+
 }  // namespace
 
 reactor::reactor() : events_(std::make_unique<epoll_event[]>(k_batch)) {
@@ -108,22 +126,11 @@ void reactor::wait_until(clock::time_point deadline) noexcept {
 }
 
 std::size_t reactor::dispatch() noexcept {
-    int const count = std::exchange(fetched_, 0);
-    std::size_t dispatched = 0;
-    wake_list wakes;
-    for (int i = 0; i < count; ++i) {  // none after an interrupted call: count is -1
-        epoll_event const& event = events_[static_cast<std::size_t>(i)];
-        if (event.data.u64 == k_wake_name) {
-            continue;
-        }
-        ++dispatched;
-        auto const index = static_cast<std::uint32_t>(event.data.u64);
-        if (fd_slot* const slot = fd_slot::find(index)) {
-            slot->signal(static_cast<std::uint32_t>(event.data.u64 >> 32), event.events, wakes);
-        }
-    }
-    wakes.wake_all();
-    return dispatched;
+    return wake_for(events_.get(), std::exchange(fetched_, 0));
+}
+
+std::size_t reactor::poll_for_owner(epoll_event* events) noexcept {
+    return wake_for(events, errno_of(&::epoll_wait, epoll_, events, k_batch, 0).value);
 }
 
 void reactor::interrupt() noexcept {

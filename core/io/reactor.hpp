@@ -38,16 +38,19 @@ public:
     /// because a worker must be known to be awake before it wakes others.
     std::size_t dispatch() noexcept;
 
+    /// poll() and dispatch() in place of the owner, who is kept by a task. Any thread; `events` has room for k_batch.
+    std::size_t poll_for_owner(epoll_event* events) noexcept;
+
     /// Ends the present or the next wait_until() of the owner. Any thread.
     void interrupt() noexcept;
 
     /// Is there anything to poll for?
     bool has_descriptors() const noexcept { return count_.load(std::memory_order_relaxed) != 0; }
 
-private:
     // One batch of events. Each may put a task into the local queue, which grows as needed.
     static constexpr int k_batch = 256;
 
+private:
     int epoll_ = -1;
     int wake_ = -1;
     int fetched_ = 0;

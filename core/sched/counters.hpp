@@ -33,6 +33,7 @@ struct counters {
     counter wakeups;
     counter timers_fired;
     counter io_events;
+    counter looks;
 };
 
 }  // namespace coir::detail

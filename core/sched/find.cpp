@@ -53,6 +53,7 @@ task_base* worker::next_task_elsewhere() noexcept {
 
 void worker::look_around() noexcept {
     slice_ = k_slice;
+    counters_.looks.add(1);
     if (timers_.next_deadline() != k_never || reactor_.has_descriptors()) {
         last_look_ = std::chrono::steady_clock::now();
         counters_.timers_fired.add(timers_.fire_due(last_look_, k_fire_most));
@@ -233,7 +234,11 @@ void worker::park() noexcept {
         return;
     }
     counters_.parks.add(1);
+    rests_.store(true, std::memory_order_release);
     reactor_.wait_until(timers_.next_deadline());
+    rests_.store(false, std::memory_order_seq_cst);
+    home_.watcher().worker_is_up();
+    counters_.looks.add(1);
     searching_ = home_.idlers().leave_park(index_);
     slice_ = k_slice;
     last_look_ = std::chrono::steady_clock::now();

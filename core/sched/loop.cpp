@@ -78,7 +78,7 @@ worker* worker::resume(worker* self, task_base& task) {
         self->drop_entry(task);
         return self;
     }
-    self->current_task_ = &task;
+    self->set_current(&task);
     self->counters_.tasks_resumed.add(1);
     return switch_to(self, *task.suspended_on, after::keep_fiber, nullptr);
 }
@@ -101,13 +101,13 @@ worker* worker::run_claimed(worker* self, task_base& task) {
         self->starved_.push(&task);
         return self;
     }
-    self->current_task_ = &task;
+    self->set_current(&task);
     if (own != nullptr) {
         return switch_to(self, *own, after::keep_fiber, nullptr);
     }
     task.run();
     self = this_worker();  // perhaps another one
-    self->current_task_ = nullptr;
+    self->set_current(nullptr);
     self->finish(task);
     return self;
 }
@@ -132,10 +132,10 @@ void worker::finish(task_base& task) noexcept {
 void worker::own_stack_main(fiber_thread* thread) {
     worker* self = as_worker(thread);
     self->after_switch();
-    task_base& task = *self->current_task_;
+    task_base& task = *self->current_task();
     task.run();
     self = this_worker();
-    self->current_task_ = nullptr;
+    self->set_current(nullptr);
     self->finish(task);
     switch_to(self, self->idle_fibers_.pop(), after::end_fiber, nullptr);
     invariant_failed("an ended fiber was resumed", __FILE__, __LINE__);
@@ -194,7 +194,7 @@ void worker::keep_idle(fiber& f) noexcept {
 }
 
 void worker::park_current(worker* self) noexcept {
-    task_base& task = *self->current_task_;
+    task_base& task = *self->current_task();
     task.suspended_on = self->current;
     while (task_base* const next = self->next_task_now()) {
         if (self->is_new(*next)) {
@@ -206,16 +206,16 @@ void worker::park_current(worker* self) noexcept {
             continue;
         }
         self->counters_.tasks_resumed.add(1);
-        self->current_task_ = next;
+        self->set_current(next);
         switch_to(self, *next->suspended_on, after::publish_task, &task);
         return;
     }
-    self->current_task_ = nullptr;
+    self->set_current(nullptr);
     switch_to(self, self->idle_fibers_.pop(), after::publish_task, &task);
 }
 
 void worker::yield(worker* self) noexcept {
-    task_base& task = *self->current_task_;
+    task_base& task = *self->current_task();
     for (;;) {
         task_base* const next = self->next_task_now();
         if (next == nullptr) {
@@ -224,7 +224,7 @@ void worker::yield(worker* self) noexcept {
         if (self->is_new(*next)) {
             task.suspended_on = self->current;
             self->handed_over_ = next;
-            self->current_task_ = nullptr;
+            self->set_current(nullptr);
             switch_to(self, self->idle_fibers_.pop(), after::requeue_task, &task);
             return;
         }
@@ -234,7 +234,7 @@ void worker::yield(worker* self) noexcept {
         }
         task.suspended_on = self->current;
         self->counters_.tasks_resumed.add(1);
-        self->current_task_ = next;
+        self->set_current(next);
         switch_to(self, *next->suspended_on, after::requeue_task, &task);
         return;
     }
@@ -253,13 +253,13 @@ bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
         !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
         return false;
     }
-    task_base* const waiting = self->current_task_;
+    task_base* const waiting = self->current_task();
     // Of the exceptions that the waiting task is just handling the other one knows nothing.
     eh_state const of_waiting = std::exchange(*self->eh, eh_state{});
-    self->current_task_ = &awaited;
+    self->set_current(&awaited);
     awaited.run_in_place_for(*waiting);
     self = this_worker();
-    self->current_task_ = waiting;
+    self->set_current(waiting);
     *self->eh = of_waiting;
     self->counters_.tasks_ended.add_release(1);
     self->home_.task_ended();

@@ -3,6 +3,7 @@
 
 #include "core/fiber/overflow.hpp"
 #include "core/sched/cores.hpp"
+#include "core/sched/thread_place.hpp"
 
 #include <coir/core/base/errors.hpp>
 #include <coir/core/base/tls.hpp>
@@ -76,9 +77,13 @@ scheduler::scheduler(runtime_options options)
       on_unhandled_(options_.on_unhandled_exception
                         ? std::make_shared<unhandled_handler const>(options_.on_unhandled_exception)
                         : nullptr),
-      number_(take_number()), fibers_(fiber_pool::for_stack_size(options_.stack_size)), idle_(options_.workers) {
+      number_(take_number()), fibers_(fiber_pool::for_stack_size(options_.stack_size)), idle_(options_.workers),
+      monitor_(*this) {
     set_task_name_hook(&name_of_current_task);
     install_overflow_handler();
+    if (options_.stall_threshold.count() > 0) {
+        install_place_handler();
+    }
     workers_.reserve(options_.workers);
     for (unsigned i = 0; i < options_.workers; ++i) {
         workers_.push_back(std::make_unique<worker>(*this, i));
@@ -100,6 +105,7 @@ void scheduler::start_threads() {
         for (auto& w : workers_) {
             w->thread_ = std::thread([&w] { w->run_thread(); });
         }
+        monitor_.start();
     } catch (...) {
         stop_threads();
         throw;
@@ -107,6 +113,7 @@ void scheduler::start_threads() {
 }
 
 void scheduler::stop_threads() noexcept {
+    monitor_.stop();
     stopping_.store(true, std::memory_order_seq_cst);
     wake_all_workers();
     for (auto& w : workers_) {
@@ -143,10 +150,7 @@ void scheduler::spawn(task_base& task) {
         throw no_running_runtime("this runtime has been shut down");
     }
     injector_.push(&task);
-    int const sleeper = idle_.choose_sleeper_to_wake();
-    if (sleeper != idle::k_nobody) {
-        worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
-    }
+    wake_a_sleeper();
 }
 
 void scheduler::make_ready(task_base& task) noexcept {
@@ -162,11 +166,15 @@ void scheduler::make_ready(task_base& task) noexcept {
     // partner is the acquire in shut_down().
     foreign_wakers_.fetch_add(1, std::memory_order_relaxed);
     injector_.push(&task);
+    wake_a_sleeper();
+    foreign_wakers_.fetch_sub(1, std::memory_order_release);
+}
+
+void scheduler::wake_a_sleeper() noexcept {
     int const sleeper = idle_.choose_sleeper_to_wake();
     if (sleeper != idle::k_nobody) {
         worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
     }
-    foreign_wakers_.fetch_sub(1, std::memory_order_release);
 }
 
 runtime_stats scheduler::stats() const {

@@ -7,6 +7,7 @@
 
 #include "core/park/idle.hpp"
 #include "core/queue/injector.hpp"
+#include "core/sched/monitor.hpp"
 #include "core/sched/worker.hpp"
 
 #include <coir/core/sched/options.hpp>
@@ -40,6 +41,7 @@ public:
     injector<task_base>& global_queue() noexcept { return injector_; }
     idle& idlers() noexcept { return idle_; }
     fiber_pool& fibers() noexcept { return fibers_; }
+    monitor& watcher() noexcept { return monitor_; }
     /// The runtime object that users see.
     runtime* facade = nullptr;
     bool is_stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
@@ -51,6 +53,9 @@ public:
     void spawn(task_base& task);
     /// Puts a suspended task back.
     void make_ready(task_base& task) noexcept;
+
+    /// Somebody pushed, and is no worker that could do it itself.
+    void wake_a_sleeper() noexcept;
 
     /// Cancels all tasks, waits until they have ended, stops the workers. Idempotent; not from one of its own tasks.
     void shut_down();
@@ -95,6 +100,7 @@ private:
     idle idle_;
     injector<task_base> injector_;
     std::vector<std::unique_ptr<worker>> workers_;
+    monitor monitor_;
     std::atomic<std::uint64_t> spawned_outside_{0};
     std::atomic<std::uint32_t> foreign_wakers_{0};  // inside make_ready() on threads that are not its workers
     std::atomic<bool> stopping_{false};

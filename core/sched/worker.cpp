@@ -9,6 +9,8 @@
 #include <coir/core/base/tls.hpp>
 
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace coir::detail {
 namespace {
@@ -52,7 +54,11 @@ void worker::run_thread() {
         pin_this_thread(index_);
     }
     alternate_signal_stack const overflow_stack;
+    thread_id_.store(static_cast<pid_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
+    rests_.store(false, std::memory_order_seq_cst);
+    home_.watcher().worker_is_up();
     switch_to(this, idle_fibers_.pop(), after::keep_fiber, nullptr);
+    rests_.store(true, std::memory_order_release);
     set_this_worker(nullptr);
 }
 

@@ -32,8 +32,11 @@
 
 #include <coir/core/task/task_base.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <thread>
+
+#include <sys/types.h>
 
 namespace coir::detail {
 
@@ -68,12 +71,19 @@ public:
 
     scheduler& home() const noexcept { return home_; }
     unsigned index() const noexcept { return index_; }
-    task_base* current_task() const noexcept { return current_task_; }
+    task_base* current_task() const noexcept { return current_task_.load(std::memory_order_relaxed); }
     reactor& poller() noexcept { return reactor_; }
     timers& timer_heap() noexcept { return timers_; }
     record_cache& records() noexcept { return records_; }
     counters const& stats() const noexcept { return counters_; }
     deque_thief<task_base> thief() noexcept { return queue_.thief(); }
+
+    // --- for the monitor, which reads them from its own thread -------------------------------------------------------
+    /// How often this worker has looked at its timers and its poller.
+    std::uint64_t looks() const noexcept { return counters_.looks.read(); }
+    /// Does it sleep in its poller, or has it not started or ended?
+    bool rests() const noexcept { return rests_.load(std::memory_order_seq_cst); }
+    pid_t thread_id() const noexcept { return thread_id_.load(std::memory_order_relaxed); }
 
     /// The thread's main function: runs until the scheduler stops.
     void run_thread();
@@ -107,6 +117,7 @@ private:
     task_base* next_starved() noexcept;
     static worker* resume(worker* self, task_base& task);
     static worker* switch_to(worker* self, fiber& to, after what, task_base* task) noexcept;
+    void set_current(task_base* task) noexcept { current_task_.store(task, std::memory_order_relaxed); }
     void after_switch() noexcept;
     void finish(task_base& task) noexcept;
     void drop_stale_entry(task_base& ended) noexcept;
@@ -155,8 +166,8 @@ private:
     unsigned const index_;
     bool const shared_;  // there are other workers
 
-    task_base* current_task_ = nullptr;
-    task_base* handed_over_ = nullptr;  // to be run by the idle fiber that is switched to
+    std::atomic<task_base*> current_task_{nullptr};  // written by the owner; the monitor has a look at it
+    task_base* handed_over_ = nullptr;               // to be run by the idle fiber that is switched to
     task_base* after_task_ = nullptr;
     after after_ = after::nothing;
     bool searching_ = false;
@@ -175,6 +186,8 @@ private:
     deque<task_base> queue_;
     timers timers_;
     reactor reactor_;
+    std::atomic<bool> rests_{true};
+    std::atomic<pid_t> thread_id_{0};
     std::thread thread_;
 };
 

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/sched/monitor.hpp"
+
+#include "core/base/thread_name.hpp"
+#include "core/sched/scheduler.hpp"
+#include "core/sched/thread_place.hpp"
+
+#include <cstdio>
+#include <new>
+#include <string>
+
+#include <sys/epoll.h>
+
+namespace coir::detail {
+namespace {
+
+// Guessed, as Go's: late enough that a task of ordinary length is left alone, early enough that nobody notices.
+constexpr auto k_tick = std::chrono::milliseconds(10);
+// A runtime that rests now and then only does not send its monitor to sleep each time: waking it costs a system call.
+constexpr int k_quiet_ticks = 10;
+constexpr std::size_t k_fire_most = 256;
+
+}  // namespace
+
+monitor::monitor(scheduler& home)
+    : home_(home), watched_(home.worker_count()), events_(std::make_unique<epoll_event[]>(reactor::k_batch)) {}
+
+monitor::~monitor() {
+    stop();
+}
+
+void monitor::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
+void monitor::stop() noexcept {
+    stopping_.store(true, std::memory_order_release);
+    parker_.unpark();
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+void monitor::worker_is_up() noexcept {
+    if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false, std::memory_order_relaxed)) {
+        parker_.unpark();
+    }
+}
+
+void monitor::run() noexcept {
+    name_this_thread(home_.options().name.empty() ? "coir" : home_.options().name, "watch");
+    int quiet = 0;
+    while (!stopping_.load(std::memory_order_acquire)) {
+        quiet = everybody_rests() ? quiet + 1 : 0;
+        if (quiet > k_quiet_ticks) {
+            sleep_until_somebody_is_up();
+            quiet = 0;
+            continue;
+        }
+        static_cast<void>(parker_.park_until(std::chrono::steady_clock::now() + k_tick));
+        auto const now = std::chrono::steady_clock::now();
+        for (unsigned i = 0; i < home_.worker_count(); ++i) {
+            look_after(home_.worker_at(i), watched_[i], now);
+        }
+    }
+}
+
+bool monitor::everybody_rests() const noexcept {
+    for (unsigned i = 0; i < home_.worker_count(); ++i) {
+        if (!home_.worker_at(i).rests()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void monitor::sleep_until_somebody_is_up() noexcept {
+    asleep_.store(true, std::memory_order_seq_cst);
+    if (!everybody_rests()) {
+        asleep_.store(false, std::memory_order_relaxed);
+        return;  // perhaps somebody has left a token by now: the next tick is over at once then
+    }
+    parker_.park();
+    asleep_.store(false, std::memory_order_relaxed);
+}
+
+void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
+    std::uint64_t const looks = w.looks();
+    std::uint64_t const turns = looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read();
+    bool const rests = w.rests();
+    if (looks == state.looks && !rests) {
+        take_over(w, now);
+    }
+    state.looks = looks;
+    if (turns != state.turns || rests) {
+        state.turns = turns;
+        state.since = now;
+        state.reported = false;
+        return;
+    }
+    auto const threshold = home_.options().stall_threshold;
+    if (threshold.count() > 0 && !state.reported && now - state.since >= threshold) {
+        report(w, now - state.since);
+        state.reported = true;
+    }
+}
+
+void monitor::take_over(worker& w, time_point now) noexcept {
+    w.timer_heap().fire_due(now, k_fire_most);
+    if (w.poller().has_descriptors()) {
+        w.poller().poll_for_owner(events_.get());
+    }
+    if (!w.thief().empty()) {
+        home_.wake_a_sleeper();
+    }
+}
+
+void monitor::report(worker& w, std::chrono::nanoseconds kept) noexcept {
+    task_base* const task = w.current_task();
+    // The record may belong to something else by now, but it is never given back: see try_add_reference().
+    if (task == nullptr || !shared_state_base::try_add_reference(static_cast<shared_state_base*>(task))) {
+        return;
+    }
+    auto const state = state_ptr<shared_state_base>::adopt(task);
+    if (!state->is_task()) {
+        return;
+    }
+    try {
+        std::string const place = place_of_thread(w.thread_id());
+        auto const milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(kept).count();
+        std::fprintf(stderr, "coir: task '%s' has kept worker %u for %lld ms without a suspension; it is %s\n",
+                     static_cast<task_base*>(state.get())->name().c_str(), w.index(),
+                     static_cast<long long>(milliseconds), place.c_str());
+    } catch (std::bad_alloc const&) {
+        std::fputs("coir: a task keeps its worker without a suspension (no memory for its name and place)\n", stderr);
+    }
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Looks after workers that a task keeps to itself.
+//
+// A worker fires its timers and polls its descriptors between two tasks. If a task computes (or blocks) for long, they
+// would wait, and so would what lies in its queue while nobody is awake to steal it. The monitor is a thread that
+// finds such a worker and does in its place what need not be done by itself: fires due timers, polls, and sees to it
+// that somebody comes for the queue. What becomes ready goes through the injector to the other workers.
+//
+// Roles
+//   worker   counts every look at its timers and its poller (worker::looks), says when it sleeps (worker::rests)
+//   monitor  one thread a runtime; compares the counts from tick to tick. A worker whose count stands still and that
+//            does not rest is kept.
+//
+// Invariants
+//   1. Nothing happens twice: a timer is claimed under the lock of its heap, an edge-triggered event is handed out
+//      once, a queue is stolen from as always. So it does no harm if the owner comes back in the middle of it.
+//   2. While all workers rest the monitor sleeps too, and costs nothing. Before it does it says so (asleep_), and
+//      then looks at them once more; a worker that ends its rest says that first, then looks at asleep_. All four are
+//      seq_cst: one of them sees the other.
+//
+// A task that keeps its worker beyond runtime_options::stall_threshold, with no other task having its turn, is reported
+// once, with the place where it is.
+// Go's sysmon and Seastar's stall detector do the like; this one stops nothing and sends no signal to a thread that
+// is inside a system call.
+
+#include "core/park/parker.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+struct epoll_event;
+
+namespace coir::detail {
+
+class scheduler;
+class worker;
+
+class monitor {
+public:
+    explicit monitor(scheduler& home);
+    monitor(monitor const&) = delete;
+    monitor& operator=(monitor const&) = delete;
+    ~monitor();
+
+    /// Throws std::system_error.
+    void start();
+    /// The workers are still there. Idempotent.
+    void stop() noexcept;
+
+    /// By a worker that has just ended its rest.
+    void worker_is_up() noexcept;
+
+private:
+    using time_point = std::chrono::steady_clock::time_point;
+
+    struct watched {
+        std::uint64_t looks = 0;
+        std::uint64_t turns = 0;  // of tasks
+        time_point since{};       // when `turns` was first seen
+        bool reported = false;
+    };
+
+    void run() noexcept;
+    bool everybody_rests() const noexcept;
+    void sleep_until_somebody_is_up() noexcept;
+    void look_after(worker& w, watched& state, time_point now) noexcept;
+    void take_over(worker& w, time_point now) noexcept;
+    void report(worker& w, std::chrono::nanoseconds kept) noexcept;
+
+    scheduler& home_;
+    std::vector<watched> watched_;
+    std::unique_ptr<epoll_event[]> events_;
+    std::atomic<bool> asleep_{false};
+    std::atomic<bool> stopping_{false};
+    thread_parker parker_;
+    std::thread thread_;
+};
+
+}  // namespace coir::detail

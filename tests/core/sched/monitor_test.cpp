@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// A task that keeps its worker: what that worker owed to others is done, and the task is reported.
+
+#include "core/io/descriptor.hpp"
+#include "core/task/suspend_task.hpp"
+
+#include "tests/support/running.hpp"
+
+#include <coir/coir.hpp>
+#include <coir/core/base/config.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace coir {
+namespace {
+
+using namespace std::chrono_literals;
+
+// When a test gives up: a hang, not a measure.
+constexpr auto k_hung = 30s;
+
+// Keeps the worker until `condition()` holds. False if that took too long.
+template <class Condition>
+COIR_NOINLINE bool compute_until(Condition const& condition) {
+    for (auto const give_up = std::chrono::steady_clock::now() + k_hung; !condition();) {
+        if (std::chrono::steady_clock::now() > give_up) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Two tasks that run at the same time on the two workers of a runtime; `f` runs on the one on which `wanted` is true.
+template <class Wanted, class F>
+void run_on_the_worker_where(Wanted const& wanted, F const& f) {
+    std::atomic<int> here{0};
+    auto const both = [&] {
+        here.fetch_add(1);
+        ASSERT_TRUE(compute_until([&] { return here == 2; }));
+        if (wanted()) {
+            f();
+        }
+    };
+    auto first = spawn(both);
+    auto second = spawn(both);
+    first.wait();
+    second.wait();
+    first.get();
+    second.get();
+}
+
+TEST(kept_worker, timers_of_its_worker_fire_all_the_same) {
+    run(runtime_options{.workers = 2, .stall_threshold = 0ns}, [] {
+        std::atomic<bool> woken{false};
+        std::thread::id thread_of_sleeper;
+        std::atomic<bool> about_to_sleep{false};
+        auto sleeper = spawn([&] {
+            thread_of_sleeper = std::this_thread::get_id();
+            about_to_sleep = true;
+            sleep(5ms);
+            woken = true;
+        });
+        test::yield_until([&] { return about_to_sleep.load(); });
+        run_on_the_worker_where([&] { return std::this_thread::get_id() == thread_of_sleeper; },
+                                [&] { EXPECT_TRUE(compute_until([&] { return woken.load(); })); });
+        sleeper.get();
+        EXPECT_TRUE(woken);
+    });
+}
+
+TEST(kept_worker, descriptors_of_its_worker_are_polled_all_the_same) {
+    run(runtime_options{.workers = 2, .stall_threshold = 0ns}, [] {
+        int ends[2];
+        ASSERT_EQ(::pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+        auto& slot = detail::fd_slot::open(ends[0]);
+        std::thread::id thread_of_reader;
+        std::atomic<bool> about_to_read{false};
+        std::atomic<bool> has_read{false};
+        auto reader = spawn([&] {
+            thread_of_reader = std::this_thread::get_id();
+            about_to_read = true;
+            char byte = 0;
+            ASSERT_TRUE(slot.enter());
+            auto const outcome = detail::perform(slot, detail::io_direction::read, detail::k_never, [&byte](int fd) {
+                return detail::errno_of(&::read, fd, static_cast<void*>(&byte), std::size_t{1});
+            });
+            slot.exit();
+            EXPECT_EQ(outcome.value, 1);
+            has_read = true;
+        });
+        test::yield_until([&] { return about_to_read.load(); });
+        test::yield_until_waiting(reader);
+        run_on_the_worker_where([&] { return std::this_thread::get_id() == thread_of_reader; },
+                                [&] {
+                                    EXPECT_EQ(::write(ends[1], "x", 1), 1);
+                                    EXPECT_TRUE(compute_until([&] { return has_read.load(); }));
+                                });
+        reader.get();
+        EXPECT_TRUE(has_read);
+        slot.close();
+        ::close(ends[1]);
+    });
+}
+
+TEST(kept_worker, tasks_that_it_has_spawned_run_elsewhere) {
+    run(runtime_options{.workers = 2, .stall_threshold = 0ns}, [] {
+        for (int round = 0; round < 20; ++round) {
+            std::atomic<int> ran{0};
+            std::vector<task<void>> children;
+            for (int i = 0; i < 50; ++i) {
+                children.push_back(spawn([&ran] {
+                    yield();
+                    ran.fetch_add(1);
+                }));
+            }
+            EXPECT_TRUE(compute_until([&] { return ran == 50; }));
+            for (auto& child : children) {
+                child.get();
+            }
+        }
+    });
+}
+
+TEST(kept_worker, time_limit_of_another_task_holds_on_a_single_worker) {
+    run(runtime_options{.workers = 1, .stall_threshold = 0ns}, [] {
+        // The callback of the time-out is the timer's, not the worker's: it is seen while the worker is still kept.
+        auto limited = spawn([] { with_timeout(5ms, [] { test::sleep_forever(); }); });
+        test::yield_until_waiting(limited);
+        EXPECT_TRUE(compute_until([&] { return limited.ref().cancelling() > 0 || limited.done(); }));
+        EXPECT_THROW(limited.get(), timeout_error);
+    });
+}
+
+// Standard error as a pipe, while it lives.
+class captured_errors {
+public:
+    captured_errors() {
+        EXPECT_EQ(::pipe2(ends_, O_NONBLOCK | O_CLOEXEC), 0);
+        saved_ = ::dup(2);
+        ::dup2(ends_[1], 2);
+    }
+    captured_errors(captured_errors const&) = delete;
+    captured_errors& operator=(captured_errors const&) = delete;
+    ~captured_errors() {
+        ::dup2(saved_, 2);
+        ::close(saved_);
+        ::close(ends_[0]);
+        ::close(ends_[1]);
+    }
+    std::string const& text() {
+        char buffer[4096];
+        for (ssize_t size = 0; (size = ::read(ends_[0], buffer, sizeof buffer)) > 0;) {
+            text_.append(buffer, static_cast<std::size_t>(size));
+        }
+        return text_;
+    }
+
+private:
+    int ends_[2] = {-1, -1};
+    int saved_ = -1;
+    std::string text_;
+};
+
+std::size_t count_of(std::string_view text, std::string_view what) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string_view::npos; at += what.size()) {
+        ++count;
+    }
+    return count;
+}
+
+TEST(stall_report, names_the_task_that_computes_once_and_where_it_is) {
+    captured_errors errors;
+    run(runtime_options{.workers = 1, .stall_threshold = 20ms}, [&] {
+        auto t = spawn(task_options{.name = "cruncher"}, [&] {
+            EXPECT_TRUE(compute_until([&] { return errors.text().find('\n') != std::string::npos; }));
+            // As long again, and longer: it is not reported once more.
+            auto const later = std::chrono::steady_clock::now() + 100ms;
+            EXPECT_TRUE(compute_until([&] { return std::chrono::steady_clock::now() > later; }));
+        });
+        t.wait();
+    });
+    std::string const text = errors.text();
+    EXPECT_EQ(count_of(text, "'cruncher' has kept worker 0"), 1u) << text;
+    EXPECT_NE(text.find("coir_tests_core_sched+0x"), std::string::npos) << text;
+}
+
+TEST(stall_report, names_the_task_that_blocks_in_a_system_call_and_does_not_interrupt_it) {
+    captured_errors errors;
+    run(runtime_options{.workers = 1, .stall_threshold = 20ms}, [&] {
+        auto t = spawn(task_options{.name = "sleeper"}, [] {
+            timespec const nap{0, 300'000'000};
+            EXPECT_EQ(::nanosleep(&nap, nullptr), 0);
+        });
+        t.wait();
+    });
+    EXPECT_EQ(count_of(errors.text(), "'sleeper' has kept worker 0"), 1u) << errors.text();
+    EXPECT_NE(errors.text().find("in a system call at"), std::string::npos) << errors.text();
+}
+
+TEST(stall_report, leaves_tasks_alone_that_let_others_have_a_turn) {
+    captured_errors errors;
+    // A second, because a busy machine may take the core away from a worker for many milliseconds.
+    run(runtime_options{.workers = 1, .stall_threshold = 1s}, [&] {
+        std::vector<task<void>> tasks;
+        for (int i = 0; i < 50; ++i) {
+            tasks.push_back(spawn([end = std::chrono::steady_clock::now() + 2s] {
+                while (std::chrono::steady_clock::now() < end) {
+                    yield();
+                }
+            }));
+        }
+        for (auto& t : tasks) {
+            t.get();
+        }
+    });
+    EXPECT_EQ(count_of(errors.text(), "has kept worker"), 0u) << errors.text();
+}
+
+TEST(stall_report, of_zero_never_comes) {
+    captured_errors errors;
+    run(runtime_options{.workers = 1, .stall_threshold = 0ns}, [] {
+        auto t = spawn([] { std::this_thread::sleep_for(200ms); });
+        t.wait();
+    });
+    EXPECT_EQ(errors.text(), "");
+}
+
+}  // namespace
+}  // namespace coir
