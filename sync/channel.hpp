@@ -139,12 +139,12 @@ private:
 
     // Somebody who waits with, or for, an item. The node must come first: the lists hold nothing else.
     struct pusher : detail::wait_point {
-        explicit pusher(T& i) : item(&i) {}
+        pusher(T& i, clock::time_point deadline) : wait_point(deadline), item(&i) {}
         T* item;
         bool taken = false;
     };
     struct popper : detail::wait_point {
-        explicit popper(std::optional<T>& o) : out(&o) {}
+        popper(std::optional<T>& o, clock::time_point deadline) : wait_point(deadline), out(&o) {}
         std::optional<T>* out;
     };
     template <class Who>
@@ -226,7 +226,7 @@ private:
             if (now != progress::must_wait) {
                 return now == progress::done ? channel_status::success : channel_status::closed;
             }
-            pusher self(item);
+            pusher self(item, deadline);
             {
                 std::lock_guard const guard(lock_);
                 if (closed_ || buffer_.size() < capacity_ || !poppers_.empty()) {
@@ -234,7 +234,7 @@ private:
                 }
                 pushers_.push_back(self.node);
             }
-            if (self.suspend(deadline) == detail::wake_reason::notified) {
+            if (self.suspend() == detail::wake_reason::notified) {
                 if (self.taken) {
                     return channel_status::success;
                 }
@@ -256,7 +256,7 @@ private:
             if (now != progress::must_wait) {
                 return now == progress::done ? channel_status::success : channel_status::closed;
             }
-            popper self(out);
+            popper self(out, deadline);
             {
                 std::lock_guard const guard(lock_);
                 if (closed_ || !buffer_.empty() || !pushers_.empty()) {
@@ -264,7 +264,7 @@ private:
                 }
                 poppers_.push_back(self.node);
             }
-            if (self.suspend(deadline) == detail::wake_reason::notified) {
+            if (self.suspend() == detail::wake_reason::notified) {
                 if (out) {
                     return channel_status::success;
                 }

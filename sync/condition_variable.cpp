@@ -24,13 +24,13 @@ void condition_variable::notify_all() noexcept {
 bool condition_variable::wait_with_deadline(std::unique_lock<mutex>& lock, clock::time_point deadline) {
     detail::wake_reason reason{};
     {
-        detail::wait_point wait;
+        detail::wait_point wait(deadline);
         {
             std::lock_guard const guard(lock_);
             waiters_.push_back(wait.node);
         }
         lock.unlock();
-        reason = wait.suspend(deadline);
+        reason = wait.suspend();
         if (reason != detail::wake_reason::notified) {
             std::lock_guard const guard(lock_);
             waiters_.erase(wait.node);

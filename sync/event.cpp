@@ -27,7 +27,7 @@ bool event::wait_with_deadline(clock::time_point deadline) {
         std::lock_guard const guard(lock_);
         return true;
     }
-    detail::wait_point wait;
+    detail::wait_point wait(deadline);
     {
         std::lock_guard const guard(lock_);
         if (is_set()) {
@@ -35,7 +35,7 @@ bool event::wait_with_deadline(clock::time_point deadline) {
         }
         waiters_.push_back(wait.node);
     }
-    if (wait.suspend(deadline) == detail::wake_reason::notified) {
+    if (wait.suspend() == detail::wake_reason::notified) {
         std::lock_guard const guard(lock_);
         return true;
     }

@@ -18,7 +18,7 @@ bool mutex::lock_until(clock::time_point deadline, detail::cancel_policy policy)
     if (try_lock()) {
         return true;
     }
-    detail::wait_point wait(policy);
+    detail::wait_point wait(deadline, policy);
     {
         std::lock_guard const guard(lock_);
         if (!std::exchange(held_, true)) {
@@ -26,7 +26,7 @@ bool mutex::lock_until(clock::time_point deadline, detail::cancel_policy policy)
         }
         waiters_.push_back(wait.node);
     }
-    if (wait.suspend(deadline) == detail::wake_reason::notified) {
+    if (wait.suspend() == detail::wake_reason::notified) {
         return true;  // handed over
     }
     {

@@ -39,7 +39,7 @@ bool semaphore::acquire_until(clock::time_point deadline) {
     if (try_acquire()) {
         return true;
     }
-    detail::wait_point wait;
+    detail::wait_point wait(deadline);
     {
         std::lock_guard const guard(lock_);
         if (permits_ != 0) {
@@ -49,7 +49,7 @@ bool semaphore::acquire_until(clock::time_point deadline) {
         }
         waiters_.push_back(wait.node);
     }
-    if (wait.suspend(deadline) == detail::wake_reason::notified) {
+    if (wait.suspend() == detail::wake_reason::notified) {
         // release() has counted it as taken. Through the lock behind it: then the semaphore may be destroyed at once.
         std::lock_guard const guard(lock_);
         return true;

@@ -35,7 +35,7 @@ void io_readiness::signal(std::uint16_t generation, bool hung_up, wake_list& wak
 }
 
 io_wait_result io_readiness::wait(clock::time_point deadline) {
-    wait_point wait;
+    wait_point wait(deadline);
     {
         std::lock_guard const guard(lock_);
         std::uint32_t const seen = word_.fetch_or(k_waited, std::memory_order_acq_rel);
@@ -47,7 +47,7 @@ io_wait_result io_readiness::wait(clock::time_point deadline) {
         }
         waiters_.push_back(wait.node);
     }
-    wake_reason const reason = wait.suspend(deadline);
+    wake_reason const reason = wait.suspend();
     if (reason != wake_reason::notified) {
         {
             std::lock_guard const guard(lock_);

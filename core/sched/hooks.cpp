@@ -48,6 +48,10 @@ wake_reason suspend_task(task_base& self, clock::time_point deadline) noexcept {
     return self.word.reason();
 }
 
+void reserve_timer_here() {
+    this_worker()->timer_heap().reserve_one();
+}
+
 void add_timer_here(timer_node& node, clock::time_point deadline) {
     this_worker()->timer_heap().add(node, deadline);
 }

@@ -188,12 +188,12 @@ bool shared_state_base::wait_until(clock::time_point deadline) {
     if (static_cast<shared_state_base*>(current_task_or_null()) == this) {
         throw invalid_state("a task cannot await itself");
     }
-    wait_point wait;
+    wait_point wait(deadline);
     join_node node(wait.who());
     if (!add(node)) {
         return true;
     }
-    if (wait.suspend(deadline) == wake_reason::notified) {
+    if (wait.suspend() == wake_reason::notified) {
         await_completion(true);
         return true;
     }

@@ -16,8 +16,8 @@ void sleep_until_deadline(clock::time_point deadline) {
         yield();
         return;
     }
-    wait_point wait;
-    wait.suspend(deadline);  // nobody else knows of this wait: it ends by time-out or by cancellation
+    wait_point wait(deadline);
+    wait.suspend();  // nobody else knows of this wait: it ends by time-out or by cancellation
     wait.throw_if_cancelled();
 }
 

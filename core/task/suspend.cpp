@@ -83,30 +83,29 @@ void deliver_cancel() {
     current_task_or_null()->deliver_cancel();
 }
 
-wait_point::wait_point(cancel_policy policy) : policy_(policy) {
+wait_point::wait_point(clock::time_point deadline, cancel_policy policy) : deadline_(deadline) {
     node.who = &this_waiter();
     node.wait = this;
-    prepare_again();
-}
-
-void wait_point::prepare_again() {
     if (!node.who->is_task()) {
         node.who->word.prepare(false);
         return;
     }
     auto& task = static_cast<task_base&>(*node.who);
+    if (deadline != k_never) {
+        reserve_timer_here();
+    }
     task.publish_awaiters();
-    bool const cancellable = policy_ != cancel_policy::ignore && task.accepts_cancel();
+    bool const cancellable = policy != cancel_policy::ignore && task.accepts_cancel();
     // First the word, then the requests: see invariant 5 of wait_word.hpp.
     task.word.prepare(cancellable);
-    if (cancellable && policy_ == cancel_policy::deliver && task.cancel_is_pending()) [[unlikely]] {
+    if (cancellable && policy == cancel_policy::deliver && task.cancel_is_pending()) [[unlikely]] {
         task.deliver_cancel();
     }
 }
 
-wake_reason wait_point::suspend(clock::time_point deadline) noexcept {
-    reason_ = node.who->is_task() ? suspend_task(static_cast<task_base&>(*node.who), deadline)
-                                  : static_cast<thread_waiter*>(node.who)->sleep_until(deadline);
+wake_reason wait_point::suspend() noexcept {
+    reason_ = node.who->is_task() ? suspend_task(static_cast<task_base&>(*node.who), deadline_)
+                                  : static_cast<thread_waiter*>(node.who)->sleep_until(deadline_);
     return reason_;
 }
 

@@ -32,13 +32,15 @@ void throw_if_cancel_pending();
 /// One wait of the calling task or thread. See waiter.hpp for its use.
 class wait_point {
 public:
-    /// Prepares the wait. Throws a pending cancellation, unless told to ignore it.
-    explicit wait_point(cancel_policy policy = cancel_policy::deliver);
+    /// Prepares the wait. Throws a pending cancellation, unless told to ignore it, and std::bad_alloc when there is no
+    /// memory for the timer of a task's deadline.
+    explicit wait_point(cancel_policy policy = cancel_policy::deliver) : wait_point(k_never, policy) {}
+    explicit wait_point(clock::time_point deadline, cancel_policy policy = cancel_policy::deliver);
     wait_point(wait_point const&) = delete;
     wait_point& operator=(wait_point const&) = delete;
 
     /// Suspends the task (blocks the thread) until somebody claims the wait or the deadline has passed.
-    wake_reason suspend(clock::time_point deadline = k_never) noexcept;
+    wake_reason suspend() noexcept;
 
     /// Instead of suspend(), when a node was published and there turns out to be nothing to wait for: ends the wait, or, if
     /// somebody is just ending it, takes that wake so that it does not hit a later wait.
@@ -50,9 +52,6 @@ public:
 
     /// After suspend(): throws `cancelled` if that is what ended the wait. The caller has unlinked its nodes.
     void throw_if_cancelled() const;
-
-    /// For waits in a loop: goes through a whole new wait with the same node. Throws a pending cancellation.
-    void prepare_again();
 
     waiter& who() const noexcept { return *node.who; }
 
@@ -68,7 +67,7 @@ public:
     own_node node;
 
 private:
-    cancel_policy const policy_;
+    clock::time_point const deadline_;
     wake_reason reason_ = wake_reason::none;
 };
 

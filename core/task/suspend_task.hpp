@@ -10,7 +10,7 @@
 namespace coir::detail {
 
 /// Leaves the stack of `self`, the current task, whose word is prepared; returns when its wait was claimed and woken.
-/// Passing the deadline claims it with wake_reason::timed_out.
+/// Passing the deadline claims it with wake_reason::timed_out; reserve_timer_here() has made room for its timer.
 wake_reason suspend_task(task_base& self, clock::time_point deadline) noexcept;
 
 /// Puts a suspended task, whose wait has been claimed and woken, back into a queue.
@@ -19,6 +19,10 @@ void make_task_ready(task_base& task) noexcept;
 /// Throws a pending cancellation, or puts the current task behind all others that are ready. False, and nothing
 /// happens, on a plain thread. One function, so that a yield looks up its thread once.
 bool try_yield();
+
+/// The next timer that this thread adds to its heap will find room, unless a suspension comes first. Throws
+/// std::bad_alloc.
+void reserve_timer_here();
 
 /// Adds a timer to the heap of the worker on this thread. Throws std::bad_alloc.
 void add_timer_here(timer_node& node, clock::time_point deadline);

@@ -5,13 +5,13 @@
 //
 // A wait, as every primitive writes it:
 //
-//     wait_point wait;                                  // prepare; throws a pending cancellation
+//     wait_point wait(deadline);                        // prepare; throws a pending cancellation
 //     {
 //         std::lock_guard const guard(lock_);           // the primitive's own lock
 //         if (nothing to wait for) return;              // recheck
 //         waiters_.push_back(wait.node);                // publish
 //     }
-//     if (wait.suspend(deadline) != wake_reason::notified) {
+//     if (wait.suspend() != wake_reason::notified) {
 //         {
 //             std::lock_guard const guard(lock_);
 //             waiters_.erase(wait.node);                // out of every claimer's sight before the frame ends

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t k_children = 4;
 // Callbacks run without the lock, a few at a time.
 constexpr std::size_t k_callback_batch = 16;
+constexpr std::size_t k_first_capacity = 16;
 
 }  // namespace
 
@@ -21,6 +22,13 @@ void timers::add(timer_node& node, clock::time_point deadline) {
     node.home = this;
     sift_up(heap_.size() - 1, {deadline.time_since_epoch().count(), sequence_++, &node});
     publish_next();
+}
+
+void timers::reserve_one() {
+    std::lock_guard const guard(lock_);
+    if (heap_.size() == heap_.capacity()) {
+        heap_.reserve(std::max(k_first_capacity, 2 * heap_.size()));
+    }
 }
 
 bool timers::remove(timer_node& node) noexcept {

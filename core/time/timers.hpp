@@ -37,8 +37,10 @@ public:
     timers(timers const&) = delete;
     timers& operator=(timers const&) = delete;
 
-    /// Throws std::bad_alloc, with nothing changed. reserve_one() beforehand makes the next add() safe.
+    /// The owner. Throws std::bad_alloc, with nothing changed; not after reserve_one().
     void add(timer_node& node, clock::time_point deadline);
+    /// The owner: makes room for its next add(). Throws std::bad_alloc.
+    void reserve_one();
 
     /// Takes the node out, if it has not fired. True if it will not fire any more and has not. Any thread.
     static bool remove(timer_node& node) noexcept;

@@ -53,13 +53,13 @@ inline std::optional<std::vector<std::string>> switches_of_sleeping_threads() {
 }
 
 /// Do all other threads sleep for good? A thread that sleeps at two moments, and was not switched to in between, has
-/// slept all the while. Several such looks, as a thread that waits for a spin lock may nap some microseconds.
+/// slept all the while. Several such looks, some time apart: a nap of some milliseconds has ended by then.
 /// Never true under ThreadSanitizer, which keeps a thread of its own that wakes up now and then.
 inline bool all_others_sleep() {
-    constexpr int k_looks = 4;
+    constexpr int k_looks = 5;
     auto const before = switches_of_sleeping_threads();
     for (int look = 0; before && look < k_looks; ++look) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
         if (switches_of_sleeping_threads() != before) {
             return false;
         }

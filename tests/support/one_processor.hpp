@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// On one processor whoever wakes a sleeping thread is usually preempted by it, right in the call that wakes. What the
-// waker does afterwards, and must not do, then comes after all that the woken one does: a race that is lost once in a
-// million rounds on two processors is lost every few rounds here.
+// On one processor a thread that wakes a sleeping one may be preempted by it, right in the call that wakes. What it does
+// afterwards, and must not do, then comes after all that the woken one does: a race that is lost once in a million
+// rounds on two processors is lost every few rounds here.
 
 #include <gtest/gtest.h>
 
@@ -33,5 +33,11 @@ public:
 private:
     cpu_set_t before_{};
 };
+
+/// From now on whoever the calling thread wakes preempts it at once.
+inline void give_way_to_all_others() {
+    ::sched_param const parameters{};
+    EXPECT_EQ(::pthread_setschedparam(::pthread_self(), SCHED_IDLE, &parameters), 0);
+}
 
 }  // namespace coir::test
