@@ -8,17 +8,18 @@
 namespace coir {
 namespace {
 
-// The runtime keeps the executor without knowing what it is; when it ends, the destructor shuts it down.
-std::shared_ptr<void> as_attachment(std::shared_ptr<executor> const& where) {
-    return std::shared_ptr<void>(where, where.get());
+// The runtime keeps the executor without knowing what it is, and shuts it down at its end, whoever else refers to it.
+detail::scheduler::attachment as_attachment(std::shared_ptr<executor> const& where) {
+    return {std::shared_ptr<void>(where, where.get()),
+            [](void* object) { static_cast<executor*>(object)->shutdown(); }};
 }
 
 }  // namespace
 
 std::shared_ptr<executor> detail::default_executor() {
     scheduler& home = current_scheduler();
-    std::shared_ptr<void> const kept = home.attachment_or_make(
-        []() -> std::shared_ptr<void> { return as_attachment(std::make_shared<thread_pool_executor>()); });
+    std::shared_ptr<void> const kept =
+        home.attachment_or_make([] { return as_attachment(std::make_shared<thread_pool_executor>()); });
     return std::shared_ptr<executor>(kept, static_cast<executor*>(kept.get()));
 }
 

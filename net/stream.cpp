@@ -2,9 +2,12 @@
 #include <coir/net/stream.hpp>
 
 #include <coir/core/base/errors.hpp>
+#include <coir/core/base/lock.hpp>
 #include <coir/sync/event.hpp>
+#include <coir/sync/mutex.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -19,6 +22,7 @@ constexpr std::size_t k_read_size = 16 * 1024;
 struct stream::state {
     explicit state(tcp_stream c) : connection(std::move(c)) {}
 
+    bool take_output();
     std::size_t unread() const noexcept { return input.size() - consumed; }
     std::string take(std::size_t n) {
         std::string taken = input.substr(consumed, n);
@@ -36,10 +40,15 @@ struct stream::state {
     std::size_t consumed = 0;
     std::size_t limit = 64 * 1024;
     bool ended = false;
-    // The writer's: output[sent...] waits for the system's buffer.
+    // The writers', of whom there may be several: what is written goes to the back of `output`. One at a time drains: it
+    // takes the whole output, and hands sending[sent...] to the system while others write on.
+    coir::detail::spin_mutex output_lock;  // guards output, is_draining and write_error
     std::string output;
-    std::size_t sent = 0;
+    bool is_draining = false;
     std::error_code write_error;
+    mutex drain_lock;  // guards sending and sent
+    std::string sending;
+    std::size_t sent = 0;
 
     event closed;
 };
@@ -146,30 +155,53 @@ bool stream::at_eof() const noexcept {
 
 void stream::write(std::string_view data) {
     state& s = checked();
+    std::lock_guard const guard(s.output_lock);
+    if (s.write_error) {
+        return;
+    }
     std::size_t taken = 0;
-    if (s.output.empty() && !s.write_error && !data.empty()) {
+    if (!s.is_draining && s.output.empty() && !data.empty()) {
         std::error_code error;
         taken = s.connection.socket().write_now(data.data(), data.size(), error);
         if (error && error != std::errc::operation_would_block) {
             s.write_error = error;
+            return;
         }
     }
-    if (!s.write_error) {
-        s.output.append(data.substr(taken));
+    s.output.append(data.substr(taken));
+}
+
+// Takes over what was written: false if there is nothing left to send, or no way to.
+bool stream::state::take_output() {
+    std::lock_guard const guard(output_lock);
+    if (sent == sending.size()) {
+        sending.clear();
+        sent = 0;
+        sending.swap(output);
     }
+    is_draining = !sending.empty() && !write_error;
+    return is_draining;
 }
 
 void stream::drain() {
     state& s = checked();
-    while (!s.write_error && s.sent < s.output.size()) {
-        auto const rest = std::as_bytes(std::span(s.output).subspan(s.sent));
-        s.sent += s.connection.write_some(rest, s.write_error);
+    std::error_code error;
+    {
+        std::lock_guard const one_at_a_time(s.drain_lock);
+        while (s.take_output()) {
+            std::error_code failed;
+            s.sent += s.connection.write_some(std::as_bytes(std::span(s.sending).subspan(s.sent)), failed);
+            if (failed) {
+                std::lock_guard const guard(s.output_lock);
+                s.write_error = failed;
+            }
+        }
+        std::lock_guard const guard(s.output_lock);
+        error = s.write_error;
     }
-    if (s.write_error) {
-        coir::detail::throw_socket_error(s.write_error, "coir::net::stream: write");
+    if (error) {
+        coir::detail::throw_socket_error(error, "coir::net::stream: write");
     }
-    s.output.clear();
-    s.sent = 0;
     coir::detail::throw_if_cancel_pending();
 }
 
@@ -183,9 +215,12 @@ void stream::close() noexcept {
         return;
     }
     state& s = *state_;
-    if (s.sent < s.output.size() && !s.write_error) {
+    if (s.drain_lock.try_lock()) {  // whoever drains at the moment finds the connection closed
         std::error_code error;
-        s.connection.socket().write_now(s.output.data() + s.sent, s.output.size() - s.sent, error);
+        while (!error && s.take_output()) {
+            s.sent += s.connection.socket().write_now(s.sending.data() + s.sent, s.sending.size() - s.sent, error);
+        }
+        s.drain_lock.unlock();
     }
     s.connection.close();
     s.closed.set();

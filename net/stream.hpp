@@ -15,7 +15,7 @@
 
 namespace coir::net {
 
-/// asyncio's StreamReader and StreamWriter in one. One task may read while another one writes. Move-only; the
+/// asyncio's StreamReader and StreamWriter in one. One task may read while others write and drain. Move-only; the
 /// destructor closes, and what was written and not drained by then is lost.
 ///
 /// Reading and draining suspend the calling task (block a thread). They throw `cancelled`, with what has arrived kept

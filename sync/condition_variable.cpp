@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/sync/condition_variable.hpp>
 
+#include <system_error>
+
 namespace coir {
 
 void condition_variable::notify_one() noexcept {
@@ -22,6 +24,10 @@ void condition_variable::notify_all() noexcept {
 }
 
 bool condition_variable::wait_with_deadline(std::unique_lock<mutex>& lock, clock::time_point deadline) {
+    if (!lock.owns_lock()) {
+        throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
+                                "coir::condition_variable: the lock is not held");
+    }
     detail::wake_reason reason{};
     {
         detail::wait_point wait(deadline);

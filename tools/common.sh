@@ -64,10 +64,11 @@ packages_of() {
 
 # need_packages <group>...: installs what is missing, when this is Debian and we are root.
 need_packages() {
-    local group wanted=() missing=() installed package
+    local group packages wanted=() missing=() installed package
     for group in "$@"; do
-        read -ra group <<<"$(packages_of "$group")"
-        wanted+=("${group[@]}")
+        packages=$(packages_of "$group") || exit
+        read -ra packages <<<"$packages"
+        wanted+=("${packages[@]}")
     done
     if ! command -v dpkg-query >/dev/null; then
         say "not a Debian system: taking it that the likes of ${wanted[*]} are here"

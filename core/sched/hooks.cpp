@@ -66,7 +66,7 @@ bool try_yield() {
     if (self == nullptr) {
         return false;
     }
-    self->publish_awaiters();
+    self->before_suspension();
     if (self->cancel_is_pending() && self->accepts_cancel()) [[unlikely]] {
         self->deliver_cancel();
     }

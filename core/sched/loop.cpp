@@ -21,6 +21,10 @@ worker* as_worker(fiber_thread* thread) noexcept {
     return static_cast<worker*>(thread);
 }
 
+// How long tasks may run in the place of who awaits them before others have a turn, and how often the clock is asked.
+constexpr unsigned k_in_place_between_checks = 64;
+constexpr auto k_longest_in_place = std::chrono::milliseconds(10);
+
 // Out of memory for a stack while other tasks may still give one back: let them run, but do not spin at full speed.
 void nap_for_memory() noexcept {
     timespec const nap{0, 1'000'000};
@@ -248,8 +252,24 @@ bool worker::has_room_in_place() const noexcept {
     return static_cast<std::size_t>(here - current->memory.base) >= promised - promised / 4;
 }
 
+// Somebody who spawns and awaits in a loop never suspends. Once in a while he has to, and lets the others have a turn.
+// Seldom: a tree of tasks that is refused a place goes breadth first for a step, and parks a stack.
+bool worker::owes_a_turn() noexcept {
+    if (--until_turn_check_ != 0) {
+        return false;
+    }
+    until_turn_check_ = k_in_place_between_checks;
+    auto const now = std::chrono::steady_clock::now();
+    if (now - last_turn_ < k_longest_in_place) {
+        return false;
+    }
+    last_turn_ = now;
+    look_around();
+    return true;
+}
+
 bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
-    if (!awaited.may_run_in_place || !self->has_room_in_place() ||
+    if (self->owes_a_turn() || !awaited.may_run_in_place || !self->has_room_in_place() ||
         !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
         return false;
     }

@@ -206,17 +206,28 @@ void scheduler::with_live(std::uint32_t number, void (*action)(scheduler&, void*
     }
 }
 
-std::shared_ptr<void> scheduler::attachment_or_make(std::shared_ptr<void> (*make)()) {
+std::shared_ptr<void> scheduler::attachment_or_make(attachment (*make)()) {
     std::lock_guard const guard(attachment_lock_);
-    if (!attachment_) {
+    if (!attachment_.object) {
         attachment_ = make();
     }
-    return attachment_;
+    return attachment_.object;
 }
 
-void scheduler::set_attachment(std::shared_ptr<void> value) {
+void scheduler::set_attachment(attachment value) {
     std::lock_guard const guard(attachment_lock_);
     std::swap(attachment_, value);
+}
+
+void scheduler::end_attachment() {
+    attachment last;
+    {
+        std::lock_guard const guard(attachment_lock_);
+        std::swap(attachment_, last);
+    }
+    if (last.object) {
+        last.at_end(last.object.get());
+    }
 }
 
 std::vector<state_ptr<task_base>> scheduler::live_tasks() const {

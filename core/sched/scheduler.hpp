@@ -75,9 +75,13 @@ public:
     using unhandled_handler = std::function<void(task_ref, std::exception_ptr)>;
     std::shared_ptr<unhandled_handler const> on_unhandled() const noexcept { return on_unhandled_; }
 
-    /// What a higher layer keeps here until the runtime ends (the default executor).
-    std::shared_ptr<void> attachment_or_make(std::shared_ptr<void> (*make)());
-    void set_attachment(std::shared_ptr<void> value);
+    /// What a higher layer keeps here until the runtime ends (the default executor); `at_end` is then called with it.
+    struct attachment {
+        std::shared_ptr<void> object;
+        void (*at_end)(void* object) = nullptr;
+    };
+    std::shared_ptr<void> attachment_or_make(attachment (*make)());
+    void set_attachment(attachment value);
 
     /// The tasks of this runtime that have not ended.
     std::vector<state_ptr<task_base>> live_tasks() const;
@@ -112,7 +116,8 @@ private:
     std::mutex shutdown_lock_;
     bool shut_down_ = false;
     std::mutex attachment_lock_;
-    std::shared_ptr<void> attachment_;
+    void end_attachment();
+    attachment attachment_;
 };
 
 }  // namespace coir::detail

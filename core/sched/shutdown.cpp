@@ -39,7 +39,7 @@ void scheduler::shut_down() {
     closed_.store(true, std::memory_order_seq_cst);
     shutting_down_.store(true, std::memory_order_seq_cst);
     drain();
-    set_attachment(nullptr);
+    end_attachment();
     stop_threads();
     for (back_off wait; foreign_wakers_.load(std::memory_order_acquire) != 0;) {
         wait.pause();

@@ -124,6 +124,7 @@ private:
     void drop_entry(task_base& stale) noexcept;
     void fill_reserve();
     bool is_new(task_base& task) noexcept;
+    bool owes_a_turn() noexcept;
     bool has_room_in_place() const noexcept;
     bool take_ready_entry(task_base& task) noexcept;
     void keep_idle(fiber& f) noexcept;
@@ -174,6 +175,8 @@ private:
     unsigned until_clock_ = 1;  // tasks until the next look at the clock
     unsigned slice_ = 0;        // tasks until the next look at timers, poller and injector
     clock::time_point last_look_;
+    unsigned until_turn_check_ = 1;
+    clock::time_point last_turn_;
     std::size_t stale_entries_ = 0;  // at most so many entries of this queue are of tasks that were run in place
     std::uint64_t next_id_ = 0;      // of a block that was taken from all ids of the process
     std::uint64_t ids_end_ = 0;

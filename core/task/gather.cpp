@@ -16,22 +16,17 @@ void await_all(std::span<gathered const> children) {
         }
     }
     bool cancelled = false;
+    shared_state_base* failed = nullptr;
     {
         wait_many wait(states, wait_many::until::all_or_failure);
         cancelled = wait.run();
+        failed = wait.first_failed();
     }
     task_base* const self = current_task_or_null();
     if (cancelled) {
         // Theirs before ours: whoever is cancelled here waits until everything below has ended.
         cancel_and_await(states);
         self->deliver_cancel();
-    }
-    shared_state_base* failed = nullptr;
-    for (shared_state_base* state : states) {
-        if (state->is_done() && state->has_error()) {
-            failed = state;
-            break;
-        }
     }
     if (failed == nullptr) {
         return;

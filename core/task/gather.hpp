@@ -72,6 +72,16 @@ class gather_argument<F> {
 public:
     using value_type = spawn_result_t<F>;
     explicit gather_argument(F&& f) : task_(spawn(std::forward<F>(f))) {}
+    gather_argument(gather_argument&&) noexcept = default;
+    gather_argument& operator=(gather_argument&&) = delete;
+    // A child whose siblings could not even be started does not outlive the call either.
+    ~gather_argument() {
+        if (task_.valid() && !task_.done()) {
+            cancel_shield const shield;
+            task_.cancel();
+            task_.wait();
+        }
+    }
     gathered child() const { return {task_.state().get(), true}; }
     gather_value_t<value_type> take() {
         if constexpr (std::is_void_v<value_type>) {
@@ -86,7 +96,6 @@ private:
     task<value_type> task_;
 };
 
-// Children that were spawned before a later argument failed to start must not outlive the call either.
 template <class... As>
 auto gather_all(gather_argument<As>... arguments)
     -> std::tuple<gather_value_t<typename gather_argument<As>::value_type>...> {

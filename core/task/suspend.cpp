@@ -94,7 +94,7 @@ wait_point::wait_point(clock::time_point deadline, cancel_policy policy) : deadl
     if (deadline != k_never) {
         reserve_timer_here();
     }
-    task.publish_awaiters();
+    task.before_suspension();
     bool const cancellable = policy != cancel_policy::ignore && task.accepts_cancel();
     // First the word, then the requests: see invariant 5 of wait_word.hpp.
     task.word.prepare(cancellable);

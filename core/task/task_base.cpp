@@ -151,7 +151,7 @@ task_base::cancel_result task_base::request_cancel_here(std::string const& reaso
         if (is_done()) {
             return cancel_result::done_already;
         }
-        if (!reason.empty()) {
+        if (!reason.empty() || extra_) {
             extra().cancel_reason = reason;
         }
         lock.count(k_one_request);
@@ -307,9 +307,17 @@ void task_base::run_in_place_for(task_base& awaiter) noexcept {
     }
 }
 
+void task_base::call_hook() noexcept {
+    if (suspension_hook* const hook = std::exchange(hook_, nullptr)) {
+        hook->call(*hook);
+    }
+}
+
 void task_base::publish_chain_of_awaiters() noexcept {
     task_base* awaited = this;
+    awaited->call_hook();
     while (task_base* const awaiter = std::exchange(awaited->awaiter_in_place_, nullptr)) {
+        awaiter->call_hook();
         if (!awaiter->start_forwarding_cancel(*awaited)) {
             awaiter->forward_pending_cancel(*awaited);
             awaiter->start_forwarding_cancel(*awaited);

@@ -46,6 +46,11 @@ struct birth {
     std::uint32_t home_number;
 };
 
+/// Something that a task wants done before it suspends. Belongs to whoever sets it.
+struct suspension_hook {
+    void (*call)(suspension_hook&) noexcept = nullptr;
+};
+
 class task_base : public shared_state_base, public waiter {
 public:
     enum class run_state : std::uint8_t { created, started, started_in_place };
@@ -96,11 +101,15 @@ public:
     // the whole chain of tasks that wait below it on this stack starts to forward, and passes on what has come meanwhile.
     void run_in_place_for(task_base& awaiter) noexcept;
     /// For the task itself, before each suspension.
-    void publish_awaiters() noexcept {
-        if (awaiter_in_place_ != nullptr) [[unlikely]] {
+    void before_suspension() noexcept {
+        if (awaiter_in_place_ != nullptr || hook_ != nullptr) [[unlikely]] {
             publish_chain_of_awaiters();
         }
     }
+    /// For the task itself: called once, before it next suspends (or whoever it then awaits in place). Null: not any more.
+    void call_before_suspension(suspension_hook* hook) noexcept { hook_ = hook; }
+    /// Does it wait for another one, to which a cancellation goes? For tests and reports.
+    bool forwards_cancel() const noexcept { return (cancel_.load(memory_order_relaxed) & k_forwarding) != 0; }
 
     bool is_shielded() const noexcept { return shield_depth_ != 0; }
     void shield() noexcept { ++shield_depth_; }
@@ -177,6 +186,7 @@ private:
     cancel_result request_cancel_here(std::string const& reason, state_ptr<shared_state_base>& forward_to);
     std::string cancel_reason();
     void publish_chain_of_awaiters() noexcept;
+    void call_hook() noexcept;
     /// A request that could not be passed on stays here. `interrupt`: also ends the present wait.
     void keep_request(bool interrupt);
 
@@ -190,6 +200,7 @@ private:
     std::uint64_t parent_id_;
     shared_state_base* parent_;              // perhaps gone: see parent()
     shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding is set
+    suspension_hook* hook_ = nullptr;
     task_base* awaiter_in_place_ = nullptr;  // on whose stack this one runs, until it first suspends
     std::unique_ptr<task_extra> extra_;
 };

@@ -51,7 +51,7 @@ public:
 
 private:
     template <class F>
-    friend auto scope(F&& f);
+    friend auto scope(F&& f) -> std::invoke_result_t<F, task_group&>;
 
     using child_list = std::vector<detail::state_ptr<detail::task_base>>;
 
@@ -102,7 +102,7 @@ private:
 /// there are failures too, those are thrown and the cancellation is delivered at the next suspension point. Throws
 /// no_running_runtime outside of a task.
 template <class F>
-auto scope(F&& f) {
+auto scope(F&& f) -> std::invoke_result_t<F, task_group&> {
     using result = std::invoke_result_t<F, task_group&>;
     task_group group;
     group.begin_scope();

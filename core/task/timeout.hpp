@@ -92,9 +92,21 @@ concept handle = requires(std::remove_cvref_t<A> const& a) {
     typename std::remove_cvref_t<A>::value_type;
 };
 
+// What an awaitable gives: a handle its value or reference, a callable its result.
+template <class A>
+struct awaited {
+    using type = spawn_result_t<A>;
+};
+template <handle A>
+struct awaited<A> {
+    using type = typename std::remove_cvref_t<A>::value_type;
+};
+template <class A>
+using awaited_t = typename awaited<A>::type;
+
 // A plain thread has no suspension points that a timer could end: it waits, and then cancels by itself.
 template <class A>
-auto wait_for_on_thread(A& awaitable, clock::time_point deadline) {
+typename A::value_type wait_for_on_thread(A& awaitable, clock::time_point deadline) {
     if (awaitable.wait_until(deadline) == std::future_status::ready) {
         return awaitable.get();
     }
@@ -111,19 +123,19 @@ auto wait_for_on_thread(A& awaitable, clock::time_point deadline) {
 /// it, waits until it has ended, and throws timeout_error; if it ended with a value all the same, returns that. A
 /// callable with d <= 0 never starts. Suspends; cancelling the caller cancels what it waits for.
 template <class A, class Rep, class Period>
-auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) {
+auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) -> detail::awaited_t<A> {
     auto const deadline = detail::deadline_after(clock::now(), d);
     if constexpr (detail::handle<A>) {
         if (detail::current_task_or_null() == nullptr) {
             return detail::wait_for_on_thread(awaitable, deadline);
         }
-        return with_deadline(deadline, [&] { return awaitable.get(); });
+        return with_deadline(deadline, [&]() -> detail::awaited_t<A> { return awaitable.get(); });
     } else {
         if (d <= std::chrono::duration<Rep, Period>::zero()) {
             throw timeout_error();
         }
         auto child = spawn(std::forward<A>(awaitable));
-        return with_deadline(deadline, [&] { return child.get(); });
+        return with_deadline(deadline, [&]() -> detail::awaited_t<A> { return child.get(); });
     }
 }
 

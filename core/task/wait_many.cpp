@@ -28,7 +28,8 @@ wait_many::~wait_many() {
 void wait_many::on_one(shared_state_base& state, wake_list* wakes) noexcept {
     bool const failed = condition_ == until::all_or_failure && state.has_error();
     if (failed) {
-        failed_.store(true, std::memory_order_relaxed);
+        shared_state_base* nobody = nullptr;
+        first_failed_.compare_exchange_strong(nobody, &state, std::memory_order_acq_rel);
     }
     bool const last = missing_.fetch_sub(1, std::memory_order_acq_rel) == 1;
     if (wakes != nullptr && (failed || last)) {
@@ -46,7 +47,7 @@ bool wait_many::run() {
     }
     task_base* const self = current_task_or_null();
     bool cancelled = self != nullptr && self->cancel_is_pending() && self->accepts_cancel();
-    if (!cancelled && missing_.load(std::memory_order_acquire) != 0 && !failed_.load(std::memory_order_acquire)) {
+    if (!cancelled && missing_.load(std::memory_order_acquire) != 0 && first_failed() == nullptr) {
         cancelled = wait.suspend() == wake_reason::cancelled;
     } else {
         wait.withdraw();

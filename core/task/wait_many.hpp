@@ -26,6 +26,9 @@ public:
     /// delivered. Suspends.
     bool run();
 
+    /// The first state, in time, that ended with an exception; only with until::all_or_failure.
+    shared_state_base* first_failed() const noexcept { return first_failed_.load(std::memory_order_acquire); }
+
 private:
     struct node : completion_node {
         wait_many* owner = nullptr;
@@ -38,7 +41,7 @@ private:
     until const condition_;
     std::vector<node> nodes_;
     std::atomic<std::size_t> missing_;
-    std::atomic<bool> failed_{false};
+    std::atomic<shared_state_base*> first_failed_{nullptr};
     waiter* who_ = nullptr;
 };
 

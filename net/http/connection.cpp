@@ -276,19 +276,48 @@ void report(std::exception_ptr const& error) noexcept {
     coir::detail::report_unretrieved(task, task.home_number(), error);
 }
 
+// Is it this connection that is cancelled, or only something that its handler awaited?
+bool is_cancelled_itself() noexcept {
+    return coir::detail::current_task_or_null()->cancelling() != 0;
+}
+
 }  // namespace
+
+// While it lives, the handler of a pipelined request runs: the answers to the requests before it do not wait for it, but
+// go out before it suspends.
+class connection::flush_before_suspension : coir::detail::suspension_hook {
+public:
+    explicit flush_before_suspension(connection& owner) noexcept : owner_(owner) {
+        if (!owner_.output_.empty()) {
+            call = [](suspension_hook& self) noexcept {
+                static_cast<flush_before_suspension&>(self).owner_.write_what_the_system_takes();
+            };
+            coir::detail::current_task_or_null()->call_before_suspension(this);
+        }
+    }
+    flush_before_suspension(flush_before_suspension const&) = delete;
+    flush_before_suspension& operator=(flush_before_suspension const&) = delete;
+    ~flush_before_suspension() { coir::detail::current_task_or_null()->call_before_suspension(nullptr); }
+
+private:
+    connection& owner_;
+};
 
 void connection::answer_whole(route_handler const& route) {
     // The answer is made within the try block, and nothing is waited for in the catch blocks.
     std::exception_ptr failure;
     response made;
     try {
+        flush_before_suspension const others_first(*this);
         made = route.whole(std::as_const(parser_.message()));
         if (!is_valid(made)) {
             throw std::invalid_argument("coir::net::http: a response's status or header is not allowed");
         }
     } catch (cancelled const&) {
-        throw;
+        if (is_cancelled_itself()) {
+            throw;
+        }
+        failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
     }
@@ -306,10 +335,14 @@ void connection::answer_streaming(route_handler const& route) {
     std::exception_ptr failure;
     response_writer writer(*this);
     try {
+        flush_before_suspension const others_first(*this);
         route.streaming(parser_.message(), writer);
         writer.finish();
     } catch (cancelled const&) {
-        throw;
+        if (is_cancelled_itself()) {
+            throw;
+        }
+        failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
     }
@@ -406,6 +439,7 @@ void connection::flush() {
     if (output_.empty() || broken_) {
         return;
     }
+    coir::detail::current_task_or_null()->call_before_suspension(nullptr);
     std::error_code error;
     auto& socket = peer_->socket();
     std::size_t sent = socket.write_now(output_.data(), output_.size(), error);
@@ -421,6 +455,12 @@ void connection::flush() {
         output_ = std::string();
     }
     output_.clear();
+}
+
+// What fails here fails again in flush().
+void connection::write_what_the_system_takes() noexcept {
+    std::error_code error;
+    output_.erase(0, peer_->socket().write_now(output_.data(), output_.size(), error));
 }
 
 // The server ends the connection, and the client may not know yet.

@@ -35,6 +35,7 @@ public:
 
 private:
     friend class response_writer;
+    class flush_before_suspension;
     friend struct server::state;
 
     bool take_input();
@@ -51,6 +52,7 @@ private:
     void append_date();
     bool is_valid(response const& r) const noexcept;
     void flush();
+    void write_what_the_system_takes() noexcept;
     void end_gently();
     void end_reading() noexcept;
 

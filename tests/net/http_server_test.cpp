@@ -65,6 +65,12 @@ protected:
                 return response{200, r.body(), r.header("content-type")};
             });
             server_->route("GET", "/fail", [](request const&) -> response { throw std::runtime_error("fail"); });
+            server_->route("GET", "/awaits-a-cancelled-task", [](request const&) -> response {
+                auto other = coir::spawn([] { coir::test::sleep_forever(); });
+                other.cancel();
+                other.get();
+                return {200, "not here"};
+            });
             server_->route("GET", "/inject", [](request const&) {
                 response r{200, "x"};
                 r.headers.emplace_back("X", "a\r\nSet-Cookie: b");
@@ -414,6 +420,33 @@ TEST_F(http_server, drain_answers_every_request_that_was_sent_before) {
     release_.set();
     EXPECT_TRUE(busy.receive_all().ends_with("myself"));
     drain.join();
+}
+
+TEST_F(http_server, answer_does_not_wait_for_the_handler_of_the_next_pipelined_request) {
+    for (unsigned const workers : {1u, 2u}) {
+        start({}, workers);
+        raw_client client(server_->port());
+        client.send(get("/") + get("/users/me") + get("/hold"));
+        std::string answer;
+        while (!holds(answer, "myself")) {
+            std::string const byte = client.receive_exactly(1);
+            ASSERT_FALSE(byte.empty()) << answer;
+            answer += byte;
+        }
+        EXPECT_TRUE(holds(answer, "root"));
+        release_.set();
+        client.end_sending();
+        EXPECT_TRUE(client.receive_all().ends_with("held"));
+        server_->drain(1h);
+        TearDown();
+        release_.clear();
+    }
+}
+
+TEST_F(http_server, handler_that_lets_the_cancellation_of_something_else_out_is_a_500) {
+    start();
+    EXPECT_TRUE(holds(ask(get("/awaits-a-cancelled-task")), "500 Internal Server Error"));
+    EXPECT_EQ(unhandled_, 1);
 }
 
 TEST_F(http_server, drain_does_not_wait_for_half_a_head) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -139,6 +140,31 @@ TEST(stream, large_writes_arrive_whole_when_drained) {
             peer.drain();
         },
         [&](net::stream& client) { EXPECT_TRUE(client.read() == data + "end"); });
+}
+
+TEST(stream, several_tasks_may_write_and_drain) {
+    constexpr std::size_t k_piece = 100 * 1000;
+    constexpr std::size_t k_pieces = 20;
+    with_streams(
+        [&](net::stream& peer) {
+            auto const write_all = [&peer](char letter) {
+                for (std::size_t i = 0; i < k_pieces; ++i) {
+                    peer.write(std::string(k_piece, letter));
+                    peer.drain();
+                }
+            };
+            coir::gather([&] { write_all('a'); }, [&] { write_all('b'); }, [&] { write_all('c'); });
+        },
+        [&](net::stream& client) {
+            std::string const all = client.read();
+            ASSERT_EQ(all.size(), 3 * k_pieces * k_piece);
+            // Each write stays in one piece.
+            for (std::size_t at = 0; at < all.size(); at += k_piece) {
+                ASSERT_EQ(std::count(all.begin() + static_cast<std::ptrdiff_t>(at),
+                                     all.begin() + static_cast<std::ptrdiff_t>(at + k_piece), all[at]),
+                          static_cast<std::ptrdiff_t>(k_piece));
+            }
+        });
 }
 
 TEST(stream, a_cancelled_read_keeps_what_has_arrived) {

@@ -37,12 +37,13 @@ void yield_until(Condition const& condition) {
     }
 }
 
-/// Is the task off its stack, in a wait that nobody has ended?
+/// Is the task off its stack, in a wait that nobody has ended? Or does another one run in its place, which is?
 template <class T>
 bool is_waiting(coir::task<T> const& t) {
     using detail::wait_word;
     std::uint32_t const word = t.state()->word.raw().load();
-    return (word & (wait_word::k_suspended | wait_word::k_claimed)) == wait_word::k_suspended;
+    return (word & (wait_word::k_suspended | wait_word::k_claimed)) == wait_word::k_suspended ||
+           t.state()->forwards_cancel();
 }
 
 template <class T>

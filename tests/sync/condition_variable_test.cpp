@@ -16,6 +16,18 @@ using test::k_a_moment;
 using test::on_one_and_four_workers;
 using test::yield_until_waiting;
 
+TEST(condition_variable, wait_without_the_lock_is_refused_and_leaves_nothing_behind) {
+    test::on_one_and_four_workers([] {
+        mutex m;
+        condition_variable changed;
+        std::unique_lock<mutex> lock(m, std::defer_lock);
+        EXPECT_THROW(changed.wait(lock), std::system_error);
+        changed.notify_all();
+        lock.lock();
+        EXPECT_EQ(changed.wait_for(lock, std::chrono::microseconds(1)), std::cv_status::timeout);
+    });
+}
+
 TEST(condition_variable, wakes_waiters_in_the_order_of_their_coming) {
     on_one_and_four_workers([] {
         mutex m;

@@ -16,9 +16,6 @@
 namespace coir {
 namespace {
 
-// Only a hang takes as long.
-constexpr auto k_hung = std::chrono::seconds(20);
-
 struct wakes_and_spawns_when_it_dies {
     promise<void>* to_wake;
     std::atomic<int>* born;
@@ -39,20 +36,20 @@ TEST(shutdown_order, destructors_that_wake_and_spawn_are_waited_for) {
         std::atomic<int> woken{0};
         std::vector<promise<void>> promises(k_tasks);
         run(runtime_options{.workers = workers}, [&] {
-            std::vector<task<void>> sleepers;
+            std::vector<task<void>> tasks;
             for (auto& p : promises) {
-                sleepers.push_back(spawn([&] {
+                tasks.push_back(spawn([&] {
                     wakes_and_spawns_when_it_dies const dies{&p, &born};
                     test::sleep_forever();
                 }));
-                spawn([&, f = p.get_future()]() mutable {
+                tasks.push_back(spawn([&, f = p.get_future()]() mutable {
                     cancel_shield const shield;  // so that it is the destructor that wakes it
                     f.get();
                     woken.fetch_add(1);
-                });
+                }));
             }
-            for (auto const& s : sleepers) {
-                test::yield_until_waiting(s);
+            for (auto const& t : tasks) {
+                test::yield_until_waiting(t);  // one that had not started would be dropped
             }
         });
         EXPECT_EQ(born, k_tasks);
@@ -64,22 +61,25 @@ TEST(shutdown_order, task_that_is_spawned_from_outside_meanwhile_runs_or_is_canc
     constexpr int k_rounds = 30;
     int ran_in_all = 0;
     int cancelled_in_all = 0;
-    int refused_in_all = 0;
     for (int round = 0; round < k_rounds; ++round) {
         runtime rt(runtime_options{.workers = 1 + static_cast<unsigned>(round % 3)});
         std::atomic<int> started{0};
+        std::atomic<bool> over{false};
         std::vector<task<int>> accepted;
-        int refused = 0;
+        bool refused = false;
         std::thread spawner([&] {
-            for (;;) {
+            while (!refused) {
                 if (accepted.size() > 5'000) {
                     std::this_thread::yield();  // enough of them: now only to be refused
                 }
+                bool const must_be_refused = over;
                 try {
                     accepted.push_back(rt.spawn([] { return 1; }));
                     started.fetch_add(1);
                 } catch (no_running_runtime const&) {
-                    ++refused;
+                    refused = true;
+                }
+                if (must_be_refused) {
                     return;
                 }
             }
@@ -88,21 +88,19 @@ TEST(shutdown_order, task_that_is_spawned_from_outside_meanwhile_runs_or_is_canc
             std::this_thread::yield();
         }
         rt.shutdown();
+        over = true;
         spawner.join();
+        ASSERT_TRUE(refused) << "a runtime that has ended takes tasks";
         int ran = 0;
         int dropped = 0;
         for (auto& t : accepted) {
-            if (!t.done() && t.wait_for(k_hung) != std::future_status::ready) {
-                FAIL() << "a task was accepted and neither ran nor was cancelled";
-            }
+            ASSERT_TRUE(t.done()) << "a task was accepted and neither ran nor was cancelled";
             t.cancelled() ? ++dropped : ran += t.get();
         }
         EXPECT_EQ(static_cast<std::size_t>(ran + dropped), accepted.size());
         ran_in_all += ran;
         cancelled_in_all += dropped;
-        refused_in_all += refused;
     }
-    EXPECT_EQ(refused_in_all, k_rounds);
     RecordProperty("ran", ran_in_all);
     RecordProperty("cancelled", cancelled_in_all);
 }

@@ -3,6 +3,7 @@
 // A task makes itself known to who will wake it before it has left its stack; nobody may run it before it has. And of
 // all that may end a wait exactly one does.
 
+#include "tests/support/one_processor.hpp"
 #include "tests/support/running.hpp"
 
 #include <coir/core/base/config.hpp>
@@ -102,6 +103,48 @@ TEST(suspension, task_that_is_woken_by_a_spinning_thread_has_left_its_stack) {
     });
     stop = true;
     waker.join();
+}
+
+// On one processor a worker is preempted anywhere, and then by one that looks for something to steal: also between the
+// push of a task and the switch away from it.
+TEST(suspension, task_that_was_woken_before_it_suspends_is_taken_after_it_has_left_its_stack) {
+    constexpr int k_rounds = COIR_TSAN ? 5'000 : 300'000;
+    test::on_one_processor const here;
+    run(runtime_options{.workers = 2}, [&] {
+        for (int round = 0; round < k_rounds; ++round) {
+            detail::wait_point wait;
+            detail::wake_list wakes;
+            EXPECT_TRUE(wakes.claim(wait.who()));
+            EXPECT_TRUE(wakes.empty());  // not suspended yet: nobody has to put it back to work
+            int volatile resumed = round;
+            EXPECT_EQ(wait.suspend(), wake_reason::notified);
+            resumed = resumed + 1;
+            EXPECT_EQ(resumed, round + 1);
+        }
+    });
+}
+
+TEST(suspension, task_that_yields_is_taken_after_it_has_left_its_stack) {
+    constexpr int k_rounds = COIR_TSAN ? 20'000 : COIR_ASAN ? 500'000 : 15'000'000;
+    test::on_one_processor const here;
+    run(runtime_options{.workers = 2}, [&] {
+        std::vector<task<void>> tasks;
+        for (int i = 0; i < 2; ++i) {  // of more, a thief takes one that has waited longer
+            tasks.push_back(spawn([] {
+                for (int round = 0; round < k_rounds; ++round) {
+                    int volatile resumed = round;
+                    yield();
+                    resumed = resumed + 1;
+                    if (resumed != round + 1) {
+                        FAIL() << "another one has run on this stack";
+                    }
+                }
+            }));
+        }
+        for (auto& t : tasks) {
+            t.get();
+        }
+    });
 }
 
 // What ends a wait in each round of the next test.

@@ -227,6 +227,22 @@ TEST(order, woken_tasks_go_on_in_the_order_of_waking_on_one_worker) {
     });
 }
 
+TEST(fairness, task_that_spawns_and_awaits_in_a_loop_starves_neither_timers_nor_others) {
+    test::on_one_and_four_workers([] {
+        std::atomic<bool> stop{false};
+        auto loop = spawn([&] {
+            while (!stop) {
+                spawn([] {}).get();
+            }
+        });
+        sleep(std::chrono::milliseconds(1));
+        auto other = spawn([] { yield(); });
+        other.wait();
+        stop = true;
+        loop.get();
+    });
+}
+
 TEST(fairness, pair_that_wakes_each_other_starves_neither_timers_nor_others) {
     for (unsigned const workers : {1u, 2u}) {
         run(runtime_options{.workers = workers}, [] {

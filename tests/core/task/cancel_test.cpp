@@ -5,7 +5,10 @@
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/task.hpp>
 #include <coir/core/task/task_ref.hpp>
+#include <coir/core/task/timeout.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -434,6 +437,31 @@ TEST(cancel, long_chain_of_awaiting_tasks_is_cancelled_from_its_end) {
         for (auto& t : chain) {
             EXPECT_TRUE(t.cancelled());
         }
+    });
+}
+
+TEST(cancel, reason_is_that_of_the_last_request) {
+    on_one_and_four_workers([] {
+        std::vector<std::string> reasons;
+        std::atomic<int> waits{0};
+        auto t = spawn([&] {
+            EXPECT_THROW(with_timeout(std::chrono::microseconds(100), sleep_forever), timeout_error);
+            for (int i = 0; i < 2; ++i) {
+                try {
+                    waits.fetch_add(1);
+                    sleep_forever();
+                } catch (cancelled const& c) {
+                    reasons.push_back(c.reason());
+                }
+            }
+        });
+        for (int i = 1; i <= 2; ++i) {
+            yield_until([&] { return waits == i; });
+            yield_until_waiting(t);
+            t.cancel(i == 1 ? "first" : "");
+        }
+        t.wait();
+        EXPECT_EQ(reasons, (std::vector<std::string>{"first", ""}));
     });
 }
 

@@ -3,8 +3,10 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/future.hpp>
 #include <coir/core/task/task_ref.hpp>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -127,6 +129,62 @@ TEST(gather, callables_are_awaited_before_the_exception_leaves) {
                          [] { throw std::runtime_error("first"); }),
                      std::runtime_error);
         EXPECT_TRUE(ended);
+    });
+}
+
+TEST(gather, children_do_not_outlive_a_call_that_fails_to_start_the_others) {
+    on_one_and_four_workers([] {
+        std::atomic<int> running{0};
+        auto const child = [&] {
+            running.fetch_add(1);
+            try {
+                sleep_forever();
+            } catch (cancelled const&) {
+                yield();
+                running.fetch_sub(1);
+                throw;
+            }
+        };
+        task<int> empty;
+        EXPECT_THROW(gather(child, empty, child), invalid_state);
+        EXPECT_EQ(running, 0);
+        EXPECT_EQ(all_tasks().size(), 1u);
+
+        struct no_copy_after_two {
+            std::function<void()> body;
+            int* copies;
+            no_copy_after_two(std::function<void()> b, int* c) : body(std::move(b)), copies(c) {}
+            no_copy_after_two(no_copy_after_two const& other) : body(other.body), copies(other.copies) {
+                if (++*copies > 2) {
+                    throw std::runtime_error("no more copies");
+                }
+            }
+            void operator()() const { body(); }
+        };
+        int copies = -8;  // those of the vector
+        std::vector<no_copy_after_two> callables;
+        callables.reserve(4);
+        for (int i = 0; i < 4; ++i) {
+            callables.emplace_back(child, &copies);
+        }
+        copies = 0;
+        EXPECT_THROW(gather(callables), std::runtime_error);
+        EXPECT_EQ(running, 0);
+        EXPECT_EQ(all_tasks().size(), 1u);
+    });
+}
+
+TEST(gather, rethrows_the_failure_that_came_first) {
+    on_one_and_four_workers([] {
+        promise<void> first;
+        promise<void> second;
+        auto f1 = first.get_future();
+        auto f2 = second.get_future();
+        auto waiter = spawn([&] { gather(f1, f2); });
+        yield_until_waiting(waiter);
+        second.set_exception(std::make_exception_ptr(std::runtime_error("second promise, first in time")));
+        first.set_exception(std::make_exception_ptr(std::logic_error("first promise, second in time")));
+        EXPECT_THROW(waiter.get(), std::runtime_error);
     });
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/task/timeout.hpp>
 
+#include <coir/core/task/task_group.hpp>
+
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/task_ref.hpp>
@@ -197,6 +199,17 @@ TEST(with_deadline, takes_time_points_of_other_clocks) {
         auto const now = std::chrono::system_clock::now();
         EXPECT_EQ(with_deadline(now + k_long_time, [] { return 1; }), 1);
         EXPECT_THROW(with_deadline(now - k_long_time, [] { sleep_forever(); }), timeout_error);
+    });
+}
+
+TEST(wait_for, returns_references_as_such) {
+    on_one_and_four_workers([] {
+        int target = 1;
+        auto t = spawn([&]() -> int& { return target; });
+        static_assert(std::is_same_v<decltype(wait_for(t, k_long_time)), int&>);
+        EXPECT_EQ(&wait_for(t, k_long_time), &target);
+        EXPECT_EQ(&wait_for([&]() -> int& { return target; }, k_long_time), &target);
+        EXPECT_EQ(&scope([&](task_group&) -> int& { return target; }), &target);
     });
 }
 

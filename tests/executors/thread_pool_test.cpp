@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/executors/thread_pool.hpp>
+
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/gather.hpp>
+#include <coir/executors/run_in_executor.hpp>
+#include <coir/sync/event.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace coir {
+namespace {
+
+using test::on_one_and_four_workers;
+using test::yield_until;
+
+TEST(thread_pool, runs_jobs_on_threads_of_its_own) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 2});
+        auto const here = std::this_thread::get_id();
+        auto there = pool.submit([] { return std::this_thread::get_id(); });
+        EXPECT_NE(there.get(), here);
+        EXPECT_EQ(pool.submit([](int a, std::string b) { return b + std::to_string(a); }, 1, "x").get(), "x1");
+        EXPECT_EQ(*pool.submit([](std::unique_ptr<int> p) { return p; }, std::make_unique<int>(3)).get(), 3);
+        pool.submit([] {}).get();
+    });
+}
+
+TEST(thread_pool, exception_of_a_job_comes_through_its_future) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        auto failing = pool.submit([]() -> int { throw std::runtime_error("job"); });
+        EXPECT_THROW(failing.get(), std::runtime_error);
+        EXPECT_EQ(pool.submit([] { return 1; }).get(), 1);
+    });
+}
+
+TEST(thread_pool, blocking_job_holds_its_thread_and_no_worker) {
+    run(runtime_options{.workers = 1}, [] {
+        thread_pool_executor pool({.max_workers = 1});
+        event released;
+        auto blocked = pool.submit([&] { released.wait(); });
+        int turns = 0;
+        auto other = spawn([&] {
+            for (; turns < 100; ++turns) {
+                yield();
+            }
+        });
+        other.get();
+        EXPECT_EQ(turns, 100);
+        EXPECT_FALSE(blocked.done());
+        released.set();
+        blocked.get();
+    });
+}
+
+TEST(thread_pool, has_no_more_threads_than_it_may_and_runs_everything) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 3});
+        std::atomic<int> inside{0};
+        std::atomic<int> most{0};
+        std::vector<future<int>> results;
+        for (int i = 0; i < 200; ++i) {
+            results.push_back(pool.submit([&, i] {
+                int const now = inside.fetch_add(1) + 1;
+                for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+                }
+                std::this_thread::yield();
+                inside.fetch_sub(1);
+                return i;
+            }));
+        }
+        int sum = 0;
+        for (auto& r : results) {
+            sum += r.get();
+        }
+        EXPECT_EQ(sum, 199 * 200 / 2);
+        EXPECT_LE(most, 3);
+        EXPECT_LE(pool.stats().threads, 3u);
+        EXPECT_EQ(pool.stats().submitted, 200u);
+    });
+}
+
+TEST(thread_pool, cancelled_job_that_has_not_started_never_runs) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        event started;
+        event released;
+        auto first = pool.submit([&] {
+            started.set();
+            released.wait();
+        });
+        started.wait();
+        auto queued = pool.submit([] { ADD_FAILURE() << "runs"; });
+        auto behind = pool.submit([] { return 2; });
+        EXPECT_TRUE(queued.cancel());
+        released.set();
+        first.get();
+        EXPECT_EQ(behind.get(), 2);
+        EXPECT_TRUE(queued.cancelled());
+        EXPECT_THROW(queued.get(), cancelled);
+    });
+}
+
+TEST(thread_pool, destructor_waits_for_every_job) {
+    std::atomic<int> ran{0};
+    {
+        thread_pool_executor pool({.max_workers = 2});
+        for (int i = 0; i < 50; ++i) {
+            pool.submit([&] { ran.fetch_add(1); });
+        }
+    }
+    EXPECT_EQ(ran, 50);
+}
+
+TEST(thread_pool, refuses_jobs_after_its_shutdown) {
+    thread_pool_executor pool({.max_workers = 1});
+    auto before = pool.submit([] { return 1; });
+    pool.shutdown();
+    EXPECT_EQ(before.get(), 1);
+    EXPECT_THROW(pool.submit([] {}), executor_shut_down);
+    pool.shutdown();
+}
+
+TEST(thread_pool, shutdown_can_cancel_what_has_not_started) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        event started;
+        event released;
+        auto first = pool.submit([&] {
+            started.set();
+            released.wait();
+            return 1;
+        });
+        started.wait();
+        auto queued = pool.submit([] { ADD_FAILURE() << "runs"; });
+        pool.shutdown({.wait = false, .cancel_pending = true});
+        EXPECT_THROW(queued.get(), cancelled);
+        released.set();
+        EXPECT_EQ(first.get(), 1);
+    });
+}
+
+TEST(thread_pool, too_many_workers_are_an_error) {
+    EXPECT_THROW(thread_pool_executor({.max_workers = 1'000'000}), std::invalid_argument);
+}
+
+TEST(run_in_executor, uses_the_default_pool_or_the_one_that_is_named) {
+    on_one_and_four_workers([] {
+        auto const here = std::this_thread::get_id();
+        EXPECT_NE(run_in_executor([] { return std::this_thread::get_id(); }).get(), here);
+        EXPECT_EQ(run_in_executor([](int a, int b) { return a + b; }, 1, 2).get(), 3);
+        thread_pool_executor pool({.max_workers = 1});
+        auto const first = run_in_executor(pool, [] { return std::this_thread::get_id(); }).get();
+        EXPECT_EQ(run_in_executor(pool, [] { return std::this_thread::get_id(); }).get(), first);
+        EXPECT_EQ(to_thread([] { return 4; }), 4);
+        auto const [a, b] = gather(run_in_executor([] { return 5; }), run_in_executor([] { return 6; }));
+        EXPECT_EQ(a + b, 11);
+    });
+}
+
+TEST(run_in_executor, outside_of_a_task_throws) {
+    EXPECT_THROW(run_in_executor([] {}), no_running_runtime);
+}
+
+TEST(run_in_executor, cancelled_caller_does_not_wait_for_a_job_that_runs) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> started{false};
+        event released;
+        auto caller = spawn([&] {
+            to_thread([&] {
+                started = true;
+                released.wait();
+            });
+        });
+        yield_until([&] { return started.load(); });
+        caller.cancel();
+        EXPECT_THROW(caller.get(), cancelled);
+        released.set();
+    });
+}
+
+TEST(set_default_executor, is_used_from_then_on_and_shut_down_at_the_end) {
+    for (unsigned const workers : {1u, 4u}) {
+        auto const pool = std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 1});
+        std::atomic<bool> ended{false};
+        event released;
+        run(runtime_options{.workers = workers}, [&] {
+            set_default_executor(pool);
+            run_in_executor([&] {
+                released.wait();
+                ended = true;
+            });
+            EXPECT_THROW(set_default_executor(nullptr), std::invalid_argument);
+            EXPECT_EQ(pool->stats().submitted, 1u);
+            released.set();
+        });
+        EXPECT_TRUE(ended);
+        EXPECT_THROW(pool->submit([] {}), executor_shut_down);
+    }
+}
+
+}  // namespace
+}  // namespace coir
