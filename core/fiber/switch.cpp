@@ -9,7 +9,6 @@ namespace coir::detail {
 namespace {
 
 using boost::context::detail::fcontext_t;
-using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
@@ -31,7 +30,7 @@ __attribute__((naked, used, noinline)) transfer_t jump(fcontext_t, void*) {
 }
 #else
 COIR_ALWAYS_INLINE transfer_t jump(fcontext_t to, void* data) noexcept {
-    return jump_fcontext(to, data);
+    return boost::context::detail::jump_fcontext(to, data);
 }
 #endif
 

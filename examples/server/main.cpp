@@ -14,6 +14,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -113,7 +114,7 @@ public:
             {"tasks", runtime.tasks_spawned - runtime.tasks_ended},
             {"connections", server_.connections()},
             {"requests", requests},
-            {"requests_per_second", static_cast<std::uint64_t>(rate + 0.5)},
+            {"requests_per_second", static_cast<std::uint64_t>(std::llround(rate))},
             {"uptime", std::chrono::duration<double>(now - start_).count()},
         };
         response answer{200, json.dump(), "application/json"};

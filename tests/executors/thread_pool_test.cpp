@@ -173,18 +173,22 @@ TEST(run_in_executor, outside_of_a_task_throws) {
 
 TEST(run_in_executor, cancelled_caller_does_not_wait_for_a_job_that_runs) {
     on_one_and_four_workers([] {
-        std::atomic<bool> started{false};
-        event released;
-        auto caller = spawn([&] {
-            to_thread([&] {
-                started = true;
-                released.wait();
+        // The job outlives this task: it owns what it uses.
+        struct shared {
+            std::atomic<bool> started{false};
+            event released;
+        };
+        auto const both = std::make_shared<shared>();
+        auto caller = spawn([both] {
+            to_thread([both] {
+                both->started = true;
+                both->released.wait();
             });
         });
-        yield_until([&] { return started.load(); });
+        yield_until([&] { return both->started.load(); });
         caller.cancel();
         EXPECT_THROW(caller.get(), cancelled);
-        released.set();
+        both->released.set();
     });
 }
 

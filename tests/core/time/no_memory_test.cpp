@@ -8,6 +8,7 @@
 #include "tests/support/running.hpp"
 
 #include <coir/coir.hpp>
+#include <coir/core/base/config.hpp>
 
 #include <gtest/gtest.h>
 
@@ -26,7 +27,8 @@ constexpr std::size_t k_a_little = 300;
 
 }  // namespace
 
-void* operator new(std::size_t size) {
+// Not in line: the compiler would take the one for a mismatch of the other.
+COIR_NOINLINE void* operator new(std::size_t size) {
     if (size > k_a_little && out_of_memory.load(std::memory_order_relaxed)) {
         throw std::bad_alloc();
     }
@@ -36,11 +38,11 @@ void* operator new(std::size_t size) {
     throw std::bad_alloc();
 }
 
-void operator delete(void* memory) noexcept {
+COIR_NOINLINE void operator delete(void* memory) noexcept {
     std::free(memory);
 }
 
-void operator delete(void* memory, std::size_t) noexcept {
+COIR_NOINLINE void operator delete(void* memory, std::size_t) noexcept {
     std::free(memory);
 }
 
