@@ -13,9 +13,11 @@
 #include <mutex>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
@@ -27,8 +29,10 @@ namespace {
 constexpr int k_signal = SIGURG;
 // Guessed: what a thread needs to be scheduled on a busy machine. If it takes longer the report goes without a place.
 constexpr auto k_patience = std::chrono::milliseconds(200);
-constexpr std::size_t k_stack_words = 512;
-constexpr std::size_t k_most_frames = 5;
+constexpr std::size_t k_stack_words = 2048;
+constexpr std::size_t k_most_callers = 4;
+// Return addresses into libraries are often stale, and rarely what one wants to know.
+constexpr std::size_t k_most_library_callers = 2;
 
 struct registers {
     std::uintptr_t pc = 0;
@@ -139,11 +143,11 @@ bool follows_a_call([[maybe_unused]] std::uintptr_t address) noexcept {
     return false;
 }
 
-bool describe(std::uintptr_t address, std::string& text) {
-    Dl_info info{};
-    if (::dladdr(reinterpret_cast<void*>(address), &info) == 0 || info.dli_fname == nullptr) {
-        return false;
-    }
+bool find(std::uintptr_t address, Dl_info& info) {
+    return ::dladdr(reinterpret_cast<void*>(address), &info) != 0 && info.dli_fname != nullptr;
+}
+
+void describe(std::uintptr_t address, Dl_info const& info, std::string& text) {
     std::string_view file = info.dli_fname;
     file.remove_prefix(file.rfind('/') == std::string_view::npos ? 0 : file.rfind('/') + 1);
     char place[64];
@@ -159,23 +163,32 @@ bool describe(std::uintptr_t address, std::string& text) {
     text += '(';
     text += file;
     text += place;
-    return true;
 }
 
 std::string describe(registers const& where) {
     std::string text;
-    if (!describe(where.pc, text)) {
+    Dl_info info{};
+    if (find(where.pc, info)) {
+        describe(where.pc, info, text);
+    } else {
         text = "(unknown code)";
     }
-    std::array<std::uintptr_t, k_stack_words> stack{};
-    std::size_t const words = read_memory(where.sp, stack.data(), sizeof stack) / sizeof stack[0];
-    std::size_t frames = 1;
-    for (std::size_t i = 0; i < words && frames < k_most_frames; ++i) {
-        std::string caller;
-        if (stack[i] > 4096 && follows_a_call(stack[i]) && describe(stack[i] - 1, caller)) {
-            text += " < " + caller;
-            ++frames;
+    Dl_info program{};
+    find(static_cast<std::uintptr_t>(::getauxval(AT_ENTRY)), program);
+    std::vector<std::uintptr_t> stack(k_stack_words);
+    std::size_t const words = read_memory(where.sp, stack.data(), k_stack_words * sizeof stack[0]) / sizeof stack[0];
+    std::size_t callers = 0;
+    std::size_t in_libraries = 0;
+    for (std::size_t i = 0; i < words && callers < k_most_callers; ++i) {
+        if (stack[i] <= 4096 || !find(stack[i] - 1, info) || !follows_a_call(stack[i])) {
+            continue;
         }
+        if (info.dli_fbase != program.dli_fbase && ++in_libraries > k_most_library_callers) {
+            continue;
+        }
+        text += " < ";
+        describe(stack[i] - 1, info, text);
+        ++callers;
     }
     return text;
 }

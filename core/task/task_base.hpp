@@ -109,7 +109,7 @@ public:
     /// For the task itself: called once, before it next suspends (or whoever it then awaits in place). Null: not any more.
     void call_before_suspension(suspension_hook* hook) noexcept { hook_ = hook; }
     /// Does it wait for another one, to which a cancellation goes? For tests and reports.
-    bool forwards_cancel() const noexcept { return (cancel_.load(memory_order_relaxed) & k_forwarding) != 0; }
+    bool forwards_cancel() const noexcept { return (cancel_.load(memory_order_seq_cst) & k_forwarding) != 0; }
 
     bool is_shielded() const noexcept { return shield_depth_ != 0; }
     void shield() noexcept { ++shield_depth_; }
