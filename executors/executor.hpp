@@ -6,6 +6,7 @@
 
 #include <coir/core/base/errors.hpp>
 #include <coir/core/task/future.hpp>
+#include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
 
 #include <cstddef>
@@ -90,6 +91,7 @@ public:
 private:
     state_ptr<future_state<R>> state_;
     Call call_;
+    outside_work outside_;
 };
 
 }  // namespace detail

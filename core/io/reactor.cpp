@@ -4,12 +4,14 @@
 #include <coir/core/base/assert.hpp>
 #include <coir/core/base/errno_of.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <limits>
 #include <system_error>
 #include <utility>
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -27,14 +29,18 @@ int checked(int fd, char const* what) {
     return fd;
 }
 
+timespec to_timespec(clock::duration d) noexcept {
+    using namespace std::chrono;
+    auto const whole = duration_cast<seconds>(d);
+    return {static_cast<std::time_t>(whole.count()), static_cast<long>(duration_cast<nanoseconds>(d - whole).count())};
+}
+
 // epoll_pwait2 counts in nanoseconds; before Linux 5.11 there is only milliseconds, rounded up so as not to wake early.
 int wait_at_most(int epoll, epoll_event* events, int capacity, clock::duration rest) noexcept {
     using namespace std::chrono;
     static std::atomic<bool> has_pwait2{true};
     if (has_pwait2.load(std::memory_order_relaxed)) {
-        auto const whole = duration_cast<seconds>(rest);
-        timespec const timeout{static_cast<std::time_t>(whole.count()),
-                               static_cast<long>(duration_cast<nanoseconds>(rest - whole).count())};
+        timespec const timeout = to_timespec(rest);
         auto const result = errno_of(&::epoll_pwait2, epoll, events, capacity, &timeout, nullptr);
         if (result.error != ENOSYS) {
             return result.value;
@@ -123,6 +129,16 @@ void reactor::wait_until(clock::time_point deadline) noexcept {
     } else {
         fetched_ = wait_at_most(epoll_, events_.get(), k_batch, rest);
     }
+}
+
+bool reactor::wait_until_readable(clock::time_point deadline) noexcept {
+    pollfd poller{epoll_, POLLIN, 0};
+    if (deadline == k_never) {
+        return errno_of(&::ppoll, &poller, nfds_t{1}, nullptr, nullptr).value == 1;
+    }
+    auto const rest = std::max(deadline - std::chrono::steady_clock::now(), clock::duration::zero());
+    timespec const timeout = to_timespec(rest);
+    return errno_of(&::ppoll, &poller, nfds_t{1}, &timeout, nullptr).value == 1;
 }
 
 std::size_t reactor::dispatch() noexcept {

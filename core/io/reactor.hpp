@@ -34,6 +34,9 @@ public:
     void poll() noexcept;
     /// The same, and blocks until there is an event, an interrupt, or the deadline.
     void wait_until(clock::time_point deadline) noexcept;
+    /// Blocks until there is an event or an interrupt, or the deadline (on the steady clock) has passed, and fetches
+    /// nothing. False if there is nothing to fetch. Any thread.
+    bool wait_until_readable(clock::time_point deadline) noexcept;
     /// Wakes everybody whose descriptor became ready. Returns how many events there were. Apart from the fetching,
     /// because a worker must be known to be awake before it wakes others.
     std::size_t dispatch() noexcept;

@@ -10,6 +10,7 @@
 #include <coir/core/base/config.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <new>
 
 namespace coir::detail {
@@ -27,10 +28,17 @@ constexpr std::size_t k_inject_most = 64;
 constexpr std::size_t k_fire_most = 256;
 // A wake-up through the kernel costs about 5 µs at each end; spinning twice that long finds what comes at once.
 constexpr auto k_spin_time = std::chrono::microseconds(10);
+// With a seed. Guessed: enough for any two or three tasks to come in any order, little enough that nobody waits for long.
+constexpr std::size_t k_seeded_choice = 4;
+constexpr std::uint64_t k_seeded_yield_every = 4;
 
 }  // namespace
 
 void worker::end_of_stretch() noexcept {
+    if (seeded_) [[unlikely]] {
+        seeded_turn();
+        return;
+    }
     until_clock_ = k_clock_every;
     if (slice_ <= k_clock_every) {
         look_around();
@@ -43,9 +51,40 @@ void worker::end_of_stretch() noexcept {
     }
 }
 
+// With a seed: slices end by count only, and the next task is one of the first few.
+void worker::seeded_turn() noexcept {
+    until_clock_ = 1;
+    if (slice_-- == 0) {
+        look_around();
+    }
+    auto const queue = queue_.owner();
+    std::size_t const choice = std::min(queue.size(), k_seeded_choice);
+    if (choice < 2) {
+        return;
+    }
+    for (std::uint64_t behind = next_random() % choice; behind > 0; --behind) {
+        queue.push(queue.take_front());  // there is room: it has just been taken from there
+    }
+}
+
+// Marsaglia's xorshift (2003).
+std::uint64_t worker::next_random() noexcept {
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 7;
+    random_ ^= random_ << 17;
+    return random_;
+}
+
+void worker::sometimes_yield(worker* self) noexcept {
+    if (self->seeded_ && self->next_random() % k_seeded_yield_every == 0) {
+        self->current_task()->before_suspension();
+        yield(self);
+    }
+}
+
 task_base* worker::next_task_elsewhere() noexcept {
     if (timers_.next_deadline() != k_never) {
-        counters_.timers_fired.add(timers_.fire_due(std::chrono::steady_clock::now(), k_fire_most));
+        counters_.timers_fired.add(timers_.fire_due(home_.clock_now(), k_fire_most));
     }
     take_from_injector();
     return queue_.owner().take_front();
@@ -56,7 +95,8 @@ void worker::look_around() noexcept {
     counters_.looks.add(1);
     if (timers_.next_deadline() != k_never || reactor_.has_descriptors()) {
         last_look_ = std::chrono::steady_clock::now();
-        counters_.timers_fired.add(timers_.fire_due(last_look_, k_fire_most));
+        counters_.timers_fired.add(
+            timers_.fire_due(home_.still().has_virtual_time() ? home_.clock_now() : last_look_, k_fire_most));
     }
     if (reactor_.has_descriptors()) {
         reactor_.poll();
@@ -164,10 +204,7 @@ task_base* worker::search() noexcept {
 
 task_base* worker::steal_from_others() noexcept {
     unsigned const count = home_.worker_count();
-    random_ ^= random_ << 13;
-    random_ ^= random_ >> 7;
-    random_ ^= random_ << 17;
-    unsigned const first = static_cast<unsigned>(random_ % count);
+    unsigned const first = static_cast<unsigned>(next_random() % count);
     for (unsigned i = 0; i < count; ++i) {
         worker& victim = home_.worker_at((first + i) % count);
         if (&victim == this) {
@@ -228,21 +265,51 @@ bool worker::anything_to_do() noexcept {
 void worker::park() noexcept {
     bool const look_everywhere = home_.idlers().prepare_to_park(index_, searching_);
     searching_ = false;
+    bool const watched = home_.still().is_watched();
     if (look_everywhere ? anything_anywhere() : anything_to_do()) {
+        std::unique_lock const held = watched ? std::unique_lock(home_.still().lock()) : std::unique_lock<std::mutex>();
         home_.idlers().cancel_park(index_);
         searching_ = true;
         return;
     }
     counters_.parks.add(1);
     rests_.store(true, std::memory_order_release);
-    reactor_.wait_until(timers_.next_deadline());
+    if (watched) {
+        sleep_watched();
+    } else {
+        reactor_.wait_until(timers_.next_deadline());
+        get_up();
+    }
+    slice_ = k_slice;
+    last_look_ = std::chrono::steady_clock::now();
+    counters_.io_events.add(reactor_.dispatch());
+}
+
+void worker::get_up() noexcept {
     rests_.store(false, std::memory_order_seq_cst);
     home_.watcher().worker_is_up();
     counters_.looks.add(1);
     searching_ = home_.idlers().leave_park(index_);
-    slice_ = k_slice;
-    last_look_ = std::chrono::steady_clock::now();
-    counters_.io_events.add(reactor_.dispatch());
+}
+
+// See standstill.hpp for who may leave his sleep when.
+void worker::sleep_watched() noexcept {
+    standstill& still = home_.still();
+    std::unique_lock held(still.lock());
+    auto const what = still.decide();
+    if (what == standstill::next_step::sleep) {
+        held.unlock();
+        reactor_.wait_until_readable(still.has_virtual_time() ? k_never : timers_.next_deadline());
+        held.lock();
+    }
+    get_up();
+    held.unlock();
+    if (what == standstill::next_step::jump) {
+        counters_.timers_fired.add(still.fire_due());
+    } else if (what == standstill::next_step::wake_watchers) {
+        still.wake_watchers();
+    }
+    reactor_.poll();
 }
 
 }  // namespace coir::detail

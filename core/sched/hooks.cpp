@@ -11,6 +11,7 @@
 #include "core/task/task_events.hpp"
 
 #include <coir/core/base/tls.hpp>
+#include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
 
 #include <cxxabi.h>
@@ -22,7 +23,8 @@
 namespace coir {
 
 clock::time_point clock::now() noexcept {
-    return std::chrono::steady_clock::now();
+    detail::worker* const here = detail::this_worker();
+    return here != nullptr ? here->home().clock_now() : std::chrono::steady_clock::now();
 }
 
 namespace detail {
@@ -58,6 +60,28 @@ void add_timer_here(timer_node& node, clock::time_point deadline) {
 
 bool remove_timer(timer_node& node) noexcept {
     return timers::remove(node);
+}
+
+void sometimes_yield() noexcept {
+    worker* const here = this_worker();
+    if (here != nullptr && here->current_task() != nullptr) {
+        worker::sometimes_yield(here);
+    }
+}
+
+outside_work::outside_work() noexcept : runtime_(0) {
+    worker* const here = this_worker();
+    if (here != nullptr && here->home().still().has_virtual_time()) {
+        here->home().still().outside_work_begins();
+        runtime_ = here->home().number();
+    }
+}
+
+outside_work::~outside_work() {
+    if (runtime_ != 0) {
+        scheduler::with_live(
+            runtime_, [](scheduler& home, void*) noexcept { home.still().outside_work_ends(); }, nullptr);
+    }
 }
 
 bool try_yield() {

@@ -21,8 +21,7 @@ worker* as_worker(fiber_thread* thread) noexcept {
     return static_cast<worker*>(thread);
 }
 
-// How long tasks may run in the place of who awaits them before others have a turn, and how often the clock is asked.
-constexpr unsigned k_in_place_between_checks = 64;
+// How long tasks may run in the place of who awaits them before others have a turn.
 constexpr auto k_longest_in_place = std::chrono::milliseconds(10);
 
 // Out of memory for a stack while other tasks may still give one back: let them run, but do not spin at full speed.
@@ -255,6 +254,9 @@ bool worker::has_room_in_place() const noexcept {
 // Somebody who spawns and awaits in a loop never suspends. Once in a while he has to, and lets the others have a turn.
 // Seldom: a tree of tasks that is refused a place goes breadth first for a step, and parks a stack.
 bool worker::owes_a_turn() noexcept {
+    if (seeded_) [[unlikely]] {
+        return next_random() % 2 == 0;
+    }
     if (--until_turn_check_ != 0) {
         return false;
     }

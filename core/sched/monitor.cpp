@@ -89,7 +89,7 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     std::uint64_t const turns = looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read();
     bool const rests = w.rests();
     if (looks == state.looks && !rests) {
-        take_over(w, now);
+        take_over(w);
     }
     state.looks = looks;
     if (turns != state.turns || rests) {
@@ -105,8 +105,8 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     }
 }
 
-void monitor::take_over(worker& w, time_point now) noexcept {
-    w.timer_heap().fire_due(now, k_fire_most);
+void monitor::take_over(worker& w) noexcept {
+    w.timer_heap().fire_due(home_.clock_now(), k_fire_most);
     if (w.poller().has_descriptors()) {
         w.poller().poll_for_owner(events_.get());
     }

@@ -70,7 +70,7 @@ private:
     bool everybody_rests() const noexcept;
     void sleep_until_somebody_is_up() noexcept;
     void look_after(worker& w, watched& state, time_point now) noexcept;
-    void take_over(worker& w, time_point now) noexcept;
+    void take_over(worker& w) noexcept;
     void report(worker& w, std::chrono::nanoseconds kept) noexcept;
 
     scheduler& home_;

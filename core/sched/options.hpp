@@ -25,10 +25,12 @@ struct runtime_options {
     /// Address space of a task's stack in bytes; memory is used only as far as it is touched. 0: 256 KiB.
     std::size_t stack_size = 0;
 
-    /// Replays one pseudo-random order of everything; implies one worker and virtual time.
+    /// Replays one pseudo-random order of everything that tasks do among themselves; implies one worker (whatever `workers`
+    /// says) and virtual time. What comes from outside (descriptors, other threads, processes) is not replayed.
     std::optional<std::uint64_t> seed = std::nullopt;
 
-    /// The clock jumps to the next deadline whenever every task waits.
+    /// coir::clock stands still while any task can go on, and jumps to the next deadline when all of them wait and no job
+    /// of an executor is outstanding. With descriptors waited for, they are given a millisecond before each jump.
     bool virtual_time = false;
 
     /// Names the worker threads; shown in reports.

@@ -4,6 +4,7 @@
 #include "core/fiber/overflow.hpp"
 #include "core/sched/cores.hpp"
 #include "core/sched/thread_place.hpp"
+#include "core/task/suspend_task.hpp"
 
 #include <coir/core/base/errors.hpp>
 #include <coir/core/base/tls.hpp>
@@ -59,8 +60,9 @@ unsigned workers_from_environment() {
 }  // namespace
 
 runtime_options scheduler::checked(runtime_options options) {
-    if (options.seed || options.virtual_time) {
-        throw std::invalid_argument("runtime_options: seed and virtual_time are not available in this version");
+    if (options.seed) {
+        options.workers = 1;
+        options.virtual_time = true;
     }
     if (options.workers == 0) {
         options.workers = workers_from_environment();
@@ -78,7 +80,7 @@ scheduler::scheduler(runtime_options options)
                         ? std::make_shared<unhandled_handler const>(options_.on_unhandled_exception)
                         : nullptr),
       number_(take_number()), fibers_(fiber_pool::for_stack_size(options_.stack_size)), idle_(options_.workers),
-      monitor_(*this) {
+      monitor_(*this), standstill_(*this, options_.virtual_time, options_.seed.has_value()) {
     set_task_name_hook(&name_of_current_task);
     install_overflow_handler();
     if (options_.stall_threshold.count() > 0) {
@@ -94,10 +96,16 @@ scheduler::scheduler(runtime_options options)
         runtimes.live.push_back(this);
     }
     start_threads();
+    if (options_.seed) {
+        seeded_runtimes.fetch_add(1, std::memory_order_relaxed);
+    }
 }
 
 scheduler::~scheduler() {
     shut_down();
+    if (options_.seed) {
+        seeded_runtimes.fetch_sub(1, std::memory_order_relaxed);
+    }
 }
 
 void scheduler::start_threads() {
@@ -105,7 +113,9 @@ void scheduler::start_threads() {
         for (auto& w : workers_) {
             w->thread_ = std::thread([&w] { w->run_thread(); });
         }
-        monitor_.start();
+        if (!options_.seed) {
+            monitor_.start();  // with a seed nothing may depend on how long anything takes
+        }
     } catch (...) {
         stop_threads();
         throw;

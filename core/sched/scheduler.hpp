@@ -8,6 +8,7 @@
 #include "core/park/idle.hpp"
 #include "core/queue/injector.hpp"
 #include "core/sched/monitor.hpp"
+#include "core/sched/standstill.hpp"
 #include "core/sched/worker.hpp"
 
 #include <coir/core/sched/options.hpp>
@@ -42,6 +43,8 @@ public:
     idle& idlers() noexcept { return idle_; }
     fiber_pool& fibers() noexcept { return fibers_; }
     monitor& watcher() noexcept { return monitor_; }
+    standstill& still() noexcept { return standstill_; }
+    clock::time_point clock_now() const noexcept { return standstill_.now(); }
     /// The runtime object that users see.
     runtime* facade = nullptr;
     bool is_stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
@@ -105,6 +108,7 @@ private:
     injector<task_base> injector_;
     std::vector<std::unique_ptr<worker>> workers_;
     monitor monitor_;
+    standstill standstill_;
     std::atomic<std::uint64_t> spawned_outside_{0};
     std::atomic<std::uint32_t> foreign_wakers_{0};  // inside make_ready() on threads that are not its workers
     std::atomic<bool> stopping_{false};

@@ -18,6 +18,15 @@ namespace {
 // Ids are taken from the process's counter in blocks, so that spawning does not contend for it.
 constexpr std::uint64_t k_id_block = 4096;
 
+// Spreads seeds that differ in few bits (the finaliser of SplitMix64, Steele, Lea and Flood 2014). Never 0, from which
+// next_random() would not get away.
+std::uint64_t first_random(std::uint64_t seed) noexcept {
+    std::uint64_t z = seed + 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (z ^ (z >> 31)) | 1;
+}
+
 void pin_this_thread(unsigned index) {
     auto const cores = allowed_cores();
     if (cores.empty()) {
@@ -37,8 +46,8 @@ std::uint64_t take_task_ids(std::uint64_t count) noexcept {
 }
 
 worker::worker(scheduler& home, unsigned index)
-    : home_(home), index_(index), shared_(home.worker_count() > 1), random_(0x9e3779b97f4a7c15u * (index + 1)),
-      queue_(deque_options{.shared = shared_}) {
+    : home_(home), index_(index), shared_(home.worker_count() > 1), seeded_(home.options().seed.has_value()),
+      random_(first_random(home.options().seed.value_or(index))), queue_(deque_options{.shared = shared_}) {
     fill_reserve();
 }
 
@@ -54,6 +63,7 @@ void worker::run_thread() {
         pin_this_thread(index_);
     }
     alternate_signal_stack const overflow_stack;
+    last_turn_ = std::chrono::steady_clock::now();
     thread_id_.store(static_cast<pid_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
     rests_.store(false, std::memory_order_seq_cst);
     home_.watcher().worker_is_up();

@@ -103,8 +103,14 @@ public:
 
     std::uint64_t next_task_id() noexcept;
 
+    /// In a runtime with a seed: now and then, lets the others have a turn although the current task need not wait.
+    static void sometimes_yield(worker* self) noexcept;
+
 private:
     friend class scheduler;
+
+    // How often a task that awaits others in its own place asks the clock whether anybody should have a turn.
+    static constexpr unsigned k_in_place_between_checks = 64;
 
     enum class after : std::uint8_t { nothing, requeue_task, publish_task, keep_fiber, end_fiber };
 
@@ -139,6 +145,8 @@ private:
         return task != nullptr ? task : next_task_elsewhere();
     }
     COIR_NOINLINE void end_of_stretch() noexcept;
+    void seeded_turn() noexcept;
+    std::uint64_t next_random() noexcept;
     COIR_NOINLINE task_base* next_task_elsewhere() noexcept;
     void look_around() noexcept;
     void take_from_injector() noexcept;
@@ -149,6 +157,8 @@ private:
     bool anything_to_do() noexcept;
     bool anything_anywhere() noexcept;
     void park() noexcept;
+    void sleep_watched() noexcept;
+    void get_up() noexcept;
     void push_local(task_base& task) noexcept {
         if (task.state_of_run() == task_base::run_state::started_in_place) [[unlikely]] {
             task.in_place_ready_.store(true, memory_order_release);
@@ -166,6 +176,7 @@ private:
     scheduler& home_;
     unsigned const index_;
     bool const shared_;  // there are other workers
+    bool const seeded_;  // everything that may be done in one order or another is decided by random_
 
     std::atomic<task_base*> current_task_{nullptr};  // written by the owner; the monitor has a look at it
     task_base* handed_over_ = nullptr;               // to be run by the idle fiber that is switched to
@@ -175,7 +186,7 @@ private:
     unsigned until_clock_ = 1;  // tasks until the next look at the clock
     unsigned slice_ = 0;        // tasks until the next look at timers, poller and injector
     clock::time_point last_look_;
-    unsigned until_turn_check_ = 1;
+    unsigned until_turn_check_ = k_in_place_between_checks;
     clock::time_point last_turn_;
     std::size_t stale_entries_ = 0;  // at most so many entries of this queue are of tasks that were run in place
     std::uint64_t next_id_ = 0;      // of a block that was taken from all ids of the process

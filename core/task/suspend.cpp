@@ -73,6 +73,9 @@ waiter& this_waiter() {
 }
 
 void throw_if_cancel_pending() {
+    if (seeded_runtimes.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+        sometimes_yield();
+    }
     task_base* const task = current_task_or_null();
     if (task != nullptr && task->cancel_is_pending() && task->accepts_cancel()) {
         task->deliver_cancel();

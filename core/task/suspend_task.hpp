@@ -7,11 +7,18 @@
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/timer_node.hpp>
 
+#include <atomic>
+
 namespace coir::detail {
 
 /// Leaves the stack of `self`, the current task, whose word is prepared; returns when its wait was claimed and woken.
 /// Passing the deadline claims it with wake_reason::timed_out; reserve_timer_here() has made room for its timer.
 wake_reason suspend_task(task_base& self, clock::time_point deadline) noexcept;
+
+/// How many runtimes of this process replay a seed. In those, operations that need not wait let others have a turn now and
+/// then, by sometimes_yield().
+inline std::atomic<unsigned> seeded_runtimes{0};
+void sometimes_yield() noexcept;
 
 /// Puts a suspended task, whose wait has been claimed and woken, back into a queue.
 void make_task_ready(task_base& task) noexcept;

@@ -29,13 +29,13 @@ inline std::ptrdiff_t open_descriptors() {
     return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
 }
 
-class nothing_left : public testing::EmptyTestEventListener {
+class nothing_left : public ::testing::EmptyTestEventListener {
 public:
-    void OnTestStart(testing::TestInfo const&) override {
+    void OnTestStart(::testing::TestInfo const&) override {
         records_ = live_records();
         descriptors_ = open_descriptors();
     }
-    void OnTestEnd(testing::TestInfo const&) override {
+    void OnTestEnd(::testing::TestInfo const&) override {
         EXPECT_EQ(live_records(), records_) << "records of tasks or futures are left";
         EXPECT_EQ(open_descriptors(), descriptors_) << "descriptors are left";
     }
@@ -46,7 +46,7 @@ private:
 };
 
 inline bool const checks_that_nothing_is_left = [] {
-    testing::UnitTest::GetInstance()->listeners().Append(new nothing_left);
+    ::testing::UnitTest::GetInstance()->listeners().Append(new nothing_left);
     return true;
 }();
 

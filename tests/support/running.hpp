@@ -22,7 +22,7 @@ void on_one_and_four_workers(F const& body) {
     for (unsigned const workers : {1u, 4u}) {
         SCOPED_TRACE(workers);
         coir::run(runtime_options{.workers = workers}, [&body] { body(); });
-        if (testing::Test::HasFailure()) {
+        if (::testing::Test::HasFailure()) {
             std::fprintf(stderr, "with %u workers\n", workers);
             return;
         }

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/coir.hpp>
+#include <coir/testing.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using coir::run;
+using coir::runtime_options;
+using coir::spawn;
+
+// What several tasks do, in the order in which they do it.
+std::string interleaving(std::uint64_t seed) {
+    std::string order;
+    run(runtime_options{.seed = seed}, [&order] {
+        coir::mutex m;
+        coir::channel<int> numbers(2);
+        std::vector<coir::task<void>> tasks;
+        for (char name = 'a'; name < 'f'; ++name) {
+            tasks.push_back(spawn([&, name] {
+                for (int i = 0; i < 4; ++i) {
+                    std::scoped_lock const guard(m);
+                    order += name;
+                    numbers.push(i);
+                    coir::sleep(1ms * (name - 'a'));
+                    numbers.pop();
+                }
+            }));
+        }
+        for (auto& t : tasks) {
+            t.get();
+        }
+    });
+    return order;
+}
+
+TEST(seed, the_same_one_replays_the_same_order) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        EXPECT_EQ(interleaving(seed), interleaving(seed)) << seed;
+    }
+}
+
+TEST(seed, others_give_other_orders) {
+    std::set<std::string> orders;
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        orders.insert(interleaving(seed));
+    }
+    EXPECT_GT(orders.size(), 40u);
+}
+
+TEST(seed, implies_one_worker_and_virtual_time) {
+    coir::runtime home(runtime_options{.workers = 8, .seed = 1});
+    EXPECT_EQ(home.stats().workers, 1u);
+    home.block_on([] {
+        auto const start = coir::clock::now();
+        coir::sleep(1000h);
+        EXPECT_EQ(coir::clock::now() - start, 1000h);
+    });
+}
+
+TEST(seed, tasks_that_only_yield_keep_nobody_from_running) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        run(runtime_options{.seed = seed}, [] {
+            bool stop = false;
+            auto a = spawn([&] {
+                while (!stop) {
+                    coir::yield();
+                }
+            });
+            auto b = spawn([&] {
+                while (!stop) {
+                    coir::yield();
+                }
+            });
+            auto third = spawn([&] { stop = true; });
+            a.get();
+            b.get();
+            third.get();
+        });
+    }
+}
+
+// Two tasks add to a number that each reads before a lock and writes behind it: lost updates, in some orders.
+void forgetful_counter() {
+    coir::mutex m;
+    int number = 0;
+    auto add = [&] {
+        int const seen = number;
+        m.lock();
+        number = seen + 1;
+        m.unlock();
+    };
+    coir::gather(add, add);
+    if (number != 2) {
+        throw std::runtime_error("an update was lost");
+    }
+}
+
+TEST(explore, finds_an_order_in_which_an_update_is_lost_and_names_its_seed) {
+    std::uint64_t failing = 0;
+    try {
+        coir::testing::explore(1000, forgetful_counter);
+        FAIL() << "no seed failed";
+    } catch (coir::testing::exploration_failed const& e) {
+        failing = e.seed();
+        std::string const what = e.what();
+        EXPECT_NE(what.find("seed " + std::to_string(failing)), std::string::npos) << what;
+        EXPECT_NE(what.find("an update was lost"), std::string::npos) << what;
+        EXPECT_THROW(std::rethrow_if_nested(e), std::runtime_error);
+    }
+    EXPECT_THROW(run(runtime_options{.seed = failing}, forgetful_counter), std::runtime_error);
+    ::setenv("COIR_SEED", std::to_string(failing).c_str(), 1);
+    EXPECT_THROW(coir::testing::explore(1, forgetful_counter), coir::testing::exploration_failed);
+    ::setenv("COIR_SEED", "12x", 1);
+    EXPECT_THROW(coir::testing::explore(1, forgetful_counter), std::invalid_argument);
+    ::unsetenv("COIR_SEED");
+}
+
+TEST(explore, runs_once_for_each_seed_when_all_is_well) {
+    int runs = 0;
+    coir::testing::explore(25, [&] {
+        ++runs;
+        coir::sleep(1h);
+    });
+    EXPECT_EQ(runs, 25);
+}
+
+TEST(explore, a_cancelled_main_task_is_a_failure) {
+    try {
+        coir::testing::explore(1, [] {
+            coir::current_task().cancel();
+            coir::sleep(1h);
+        });
+        FAIL();
+    } catch (coir::testing::exploration_failed const& e) {
+        EXPECT_NE(std::string(e.what()).find("cancelled"), std::string::npos);
+    }
+}
+
+TEST(explore, inside_a_task_is_refused) {
+    run([] { EXPECT_THROW(coir::testing::explore(1, [] {}), coir::invalid_state); });
+}
+
+}  // namespace
