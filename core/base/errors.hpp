@@ -64,6 +64,13 @@ public:
     using std::logic_error::logic_error;
 };
 
+/// All tasks of a runtime wait, and nobody can ever wake one of them. what() names each waiting task, what it waits for, and
+/// the circle if there is one.
+class deadlock_error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 /// Several tasks of one group failed; one failure alone is rethrown as itself.
 class exception_group : public std::runtime_error {
 public:

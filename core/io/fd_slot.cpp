@@ -17,6 +17,11 @@
 #include <unistd.h>
 
 namespace coir::detail {
+namespace {
+
+constexpr wait_kind k_waits_for_a_descriptor{"a descriptor"};
+
+}  // namespace
 
 void io_readiness::signal(std::uint16_t generation, bool hung_up, wake_list& wakes) noexcept {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
@@ -36,6 +41,7 @@ void io_readiness::signal(std::uint16_t generation, bool hung_up, wake_list& wak
 
 io_wait_result io_readiness::wait(clock::time_point deadline) {
     wait_point wait(deadline);
+    wait.is_for(k_waits_for_a_descriptor);
     {
         std::lock_guard const guard(lock_);
         std::uint32_t const seen = word_.fetch_or(k_waited, std::memory_order_acq_rel);

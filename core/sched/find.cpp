@@ -28,6 +28,8 @@ constexpr std::size_t k_inject_most = 64;
 constexpr std::size_t k_fire_most = 256;
 // A wake-up through the kernel costs about 5 µs at each end; spinning twice that long finds what comes at once.
 constexpr auto k_spin_time = std::chrono::microseconds(10);
+// In virtual time only: how often to ask whether all tasks are deadlocked or some thread will wake one. Guessed.
+constexpr auto k_uncertain_sleep = std::chrono::milliseconds(20);
 // With a seed. Guessed: enough for any two or three tasks to come in any order, little enough that nobody waits for long.
 constexpr std::size_t k_seeded_choice = 4;
 constexpr std::uint64_t k_seeded_yield_every = 4;
@@ -297,17 +299,29 @@ void worker::sleep_watched() noexcept {
     standstill& still = home_.still();
     std::unique_lock held(still.lock());
     auto const what = still.decide();
-    if (what == standstill::next_step::sleep) {
+    if (what == standstill::next_step::sleep || what == standstill::next_step::sleep_for_a_while) {
         held.unlock();
-        reactor_.wait_until_readable(still.has_virtual_time() ? k_never : timers_.next_deadline());
+        reactor_.wait_until_readable(what == standstill::next_step::sleep_for_a_while
+                                         ? std::chrono::steady_clock::now() + k_uncertain_sleep
+                                     : still.has_virtual_time() ? k_never
+                                                                : timers_.next_deadline());
         held.lock();
     }
     get_up();
     held.unlock();
-    if (what == standstill::next_step::jump) {
-        counters_.timers_fired.add(still.fire_due());
-    } else if (what == standstill::next_step::wake_watchers) {
+    switch (what) {
+    case standstill::next_step::sleep:
+    case standstill::next_step::sleep_for_a_while:
+        break;
+    case standstill::next_step::wake_watchers:
         still.wake_watchers();
+        break;
+    case standstill::next_step::jump:
+        counters_.timers_fired.add(still.fire_due());
+        break;
+    case standstill::next_step::break_deadlock:
+        home_.break_deadlock();
+        break;
     }
     reactor_.poll();
 }

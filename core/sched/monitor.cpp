@@ -2,6 +2,7 @@
 #include "core/sched/monitor.hpp"
 
 #include "core/base/thread_name.hpp"
+#include "core/sched/deadlock.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/thread_place.hpp"
 
@@ -53,6 +54,9 @@ void monitor::run() noexcept {
     while (!stopping_.load(std::memory_order_acquire)) {
         quiet = everybody_rests() ? quiet + 1 : 0;
         if (quiet > k_quiet_ticks) {
+            if (outlook_of(home_) == outlook::deadlock) {
+                home_.break_deadlock();
+            }
             sleep_until_somebody_is_up();
             quiet = 0;
             continue;

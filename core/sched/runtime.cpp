@@ -24,6 +24,12 @@ void runtime::shutdown() {
     scheduler_->shut_down();
 }
 
+void runtime::throw_if_deadlocked() const {
+    if (auto report = scheduler_->deadlock_report()) {
+        throw deadlock_error(std::move(*report));
+    }
+}
+
 runtime_stats runtime::stats() const {
     return scheduler_->stats();
 }

@@ -28,10 +28,12 @@ public:
     ~runtime();
 
     /// Runs `f(args...)` as a task and waits for its result, which it returns; rethrows its exception. Blocks the calling
-    /// thread (suspends a task of another runtime). Tasks that f has spawned run on.
+    /// thread (suspends a task of another runtime). Tasks that f has spawned run on. Throws deadlock_error when all tasks wait
+    /// and nobody can wake one: they are cancelled then.
     template <class F, class... Args>
     decltype(auto) block_on(F&& f, Args&&... args) {
-        return spawn(std::forward<F>(f), std::forward<Args>(args)...).get();
+        auto main = spawn(std::forward<F>(f), std::forward<Args>(args)...);
+        return get_or_throw_deadlock(main);
     }
 
     /// Starts `f(args...)`, from any thread; see coir::spawn. Throws no_running_runtime after shutdown().
@@ -59,8 +61,20 @@ public:
     /// The runtime of the calling task. Throws no_running_runtime outside of one.
     static runtime& current();
 
+    /// The result of a task of this runtime; deadlock_error if it was a deadlock that cancelled it.
+    template <class R>
+    R get_or_throw_deadlock(task<R>& awaited) {
+        try {
+            return awaited.get();
+        } catch (cancelled const&) {
+            throw_if_deadlocked();
+            throw;
+        }
+    }
+
 private:
     detail::scheduler& home() const noexcept { return *scheduler_; }
+    void throw_if_deadlocked() const;
 
     struct destroyer {
         void operator()(detail::scheduler* s) const noexcept;
@@ -93,7 +107,7 @@ decltype(auto) run_with(runtime_options options, F&& f, Args&&... args) {
     interrupt_handler const on_interrupt(handle_sigint, main.ref());
     main.wait();
     home.shutdown();
-    return main.get();
+    return home.get_or_throw_deadlock(main);
 }
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 
 #include "core/fiber/overflow.hpp"
 #include "core/sched/cores.hpp"
+#include "core/sched/deadlock.hpp"
 #include "core/sched/thread_place.hpp"
 #include "core/task/suspend_task.hpp"
 
@@ -11,7 +12,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string_view>
 
@@ -203,6 +206,41 @@ runtime_stats scheduler::stats() const {
         sum.io_events += c.io_events.read();
     }
     return sum;
+}
+
+std::size_t scheduler::live_count() noexcept {
+    auto& runtimes = all_runtimes();
+    std::lock_guard const guard(runtimes.lock);
+    return runtimes.live.size();
+}
+
+void scheduler::break_deadlock() noexcept {
+    {
+        std::lock_guard const guard(deadlock_lock_);
+        if (deadlock_) {
+            return;
+        }
+        deadlock_.emplace();
+    }
+    try {
+        std::string report = "all tasks wait, and nobody can wake one of them" + describe_waits(*this);
+        std::fprintf(stderr, "coir: %s\n", report.c_str());
+        auto const tasks = live_tasks();
+        {
+            std::lock_guard const guard(deadlock_lock_);
+            deadlock_->swap(report);
+        }
+        for (auto const& task : tasks) {
+            task->request_cancel("deadlock");
+        }
+    } catch (std::bad_alloc const&) {
+        std::fputs("coir: all tasks wait, and nobody can wake one of them (no memory for more)\n", stderr);
+    }
+}
+
+std::optional<std::string> scheduler::deadlock_report() const {
+    std::lock_guard const guard(deadlock_lock_);
+    return deadlock_;
 }
 
 void scheduler::with_live(std::uint32_t number, void (*action)(scheduler&, void*) noexcept, void* context) noexcept {

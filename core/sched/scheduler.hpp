@@ -11,6 +11,7 @@
 #include "core/sched/standstill.hpp"
 #include "core/sched/worker.hpp"
 
+#include <coir/core/base/lock.hpp>
 #include <coir/core/sched/options.hpp>
 
 #include <atomic>
@@ -18,6 +19,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace coir {
@@ -72,6 +75,17 @@ public:
 
     runtime_stats stats() const;
 
+    /// Has every task ended that was ever spawned? Exact while nobody spawns.
+    bool all_ended() const noexcept;
+    /// How many runtimes of the process live.
+    static std::size_t live_count() noexcept;
+
+    /// outlook::deadlock was seen: makes the report and cancels all tasks. Only the first time; afterwards the program has
+    /// to look after itself.
+    void break_deadlock() noexcept;
+    /// The report, if there was a deadlock.
+    std::optional<std::string> deadlock_report() const;
+
     /// Calls `action` if the runtime of this number lives, under the register's lock, which keeps it alive meanwhile.
     static void with_live(std::uint32_t number, void (*action)(scheduler&, void*) noexcept, void* context) noexcept;
 
@@ -95,7 +109,6 @@ private:
     void stop_threads() noexcept;
     void cancel_all_tasks();
     void drain();
-    bool all_ended() const noexcept;
     void notify_drain() noexcept;
     void wake_all_workers() noexcept;
     void warn_of_refusers();
@@ -119,6 +132,8 @@ private:
     std::condition_variable drained_;
     std::mutex shutdown_lock_;
     bool shut_down_ = false;
+    spin_mutex mutable deadlock_lock_;
+    std::optional<std::string> deadlock_;  // under deadlock_lock_
     std::mutex attachment_lock_;
     void end_attachment();
     attachment attachment_;

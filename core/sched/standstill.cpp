@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/sched/standstill.hpp"
 
+#include "core/sched/deadlock.hpp"
 #include "core/sched/scheduler.hpp"
 
 #include <algorithm>
@@ -28,13 +29,21 @@ standstill::next_step standstill::decide() noexcept {
     if (!waiting_.empty()) {
         return next_step::wake_watchers;
     }
-    // Acquire: partner is the release in outside_work_ends(). What was delivered before is seen below.
-    if (!virtual_ || outside_.load(std::memory_order_acquire) != 0 || something_is_under_way()) {
+    // No outside work: what was delivered before its end is seen below (acquire; partner is the release in
+    // outside_work_ends()).
+    if (!virtual_ || has_outside_work() || something_is_under_way()) {
         return next_step::sleep;
     }
     clock::time_point const next = earliest_deadline();
     if (next == k_never) {
-        return next_step::sleep;
+        switch (outlook_of(home_)) {
+        case outlook::alive:
+            return next_step::sleep;
+        case outlook::uncertain:
+            return next_step::sleep_for_a_while;
+        case outlook::deadlock:
+            return next_step::break_deadlock;
+        }
     }
     now_.store(std::max(next.time_since_epoch().count(), now_.load(std::memory_order_relaxed)),
                std::memory_order_release);

@@ -54,9 +54,10 @@ public:
     /// Held by a worker that leaves its sleep, or does not go through with it, in a watched runtime.
     std::mutex& lock() noexcept { return lock_; }
 
-    enum class next_step { sleep, wake_watchers, jump };
+    enum class next_step { sleep, sleep_for_a_while, wake_watchers, jump, break_deadlock };
     /// Under the lock, by a worker that is about to sleep: what it has to do instead, if anything. With `jump` the time has
-    /// been set.
+    /// been set. With `sleep_for_a_while` it has to ask again: threads that do not belong to the runtime may be on their way
+    /// to a sleep of their own.
     next_step decide() noexcept;
 
     /// Without the lock, after `jump`: fires what is due.
@@ -69,6 +70,7 @@ public:
 
     void outside_work_begins() noexcept { outside_.fetch_add(1, std::memory_order_relaxed); }
     void outside_work_ends() noexcept;
+    bool has_outside_work() const noexcept { return outside_.load(std::memory_order_acquire) != 0; }
 
 private:
     bool everybody_sleeps() noexcept;

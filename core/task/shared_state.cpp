@@ -8,6 +8,15 @@
 #include "core/task/run_in_place.hpp"
 
 namespace coir::detail {
+namespace {
+
+constexpr wait_kind k_waits_for_completion{"a task or a future", [](void const* object) noexcept {
+                                               auto const* const state = static_cast<shared_state_base const*>(object);
+                                               return state->is_task() ? static_cast<task_base const*>(state)->id()
+                                                                       : std::uint64_t{0};
+                                           }};
+
+}  // namespace
 
 bool shared_state_base::lock(completion_node*& list) noexcept {
     back_off wait;
@@ -151,6 +160,7 @@ void shared_state_base::join() {
     bool interrupted = false;
     {
         wait_point wait(cancel_policy::only_interrupt);
+        wait.is_for(k_waits_for_completion, this);
         join_node node(wait.who());
         if (add(node) && wait.suspend() != wake_reason::notified) {
             erase(node);
@@ -174,6 +184,7 @@ void shared_state_base::await_completion(bool is_due) const noexcept {
 void shared_state_base::wait_uncancelled() noexcept {
     while (!is_done()) {
         wait_point wait(cancel_policy::ignore);
+        wait.is_for(k_waits_for_completion, this);
         join_node node(wait.who());
         if (add(node)) {
             wait.suspend();
@@ -189,6 +200,7 @@ bool shared_state_base::wait_until(clock::time_point deadline) {
         throw invalid_state("a task cannot await itself");
     }
     wait_point wait(deadline);
+    wait.is_for(k_waits_for_completion, this);
     join_node node(wait.who());
     if (!add(node)) {
         return true;

@@ -10,6 +10,11 @@
 
 namespace coir {
 namespace detail {
+namespace {
+
+constexpr wait_kind k_waits_for_the_clock{"the clock"};
+
+}  // namespace
 
 void sleep_until_deadline(clock::time_point deadline) {
     if (deadline <= clock::now()) {
@@ -17,6 +22,7 @@ void sleep_until_deadline(clock::time_point deadline) {
         return;
     }
     wait_point wait(deadline);
+    wait.is_for(k_waits_for_the_clock);
     wait.suspend();  // nobody else knows of this wait: it ends by time-out or by cancellation
     wait.throw_if_cancelled();
 }

@@ -2,6 +2,7 @@
 #include <coir/core/task/suspend.hpp>
 
 #include "core/base/futex.hpp"
+#include "core/base/thread_count.hpp"
 #include "core/task/suspend_task.hpp"
 
 #include <coir/core/base/tls.hpp>
@@ -29,6 +30,7 @@ wake_reason thread_waiter::sleep_until(clock::time_point deadline) noexcept {
             break;
         }
         if (deadline == k_never) {
+            wakes_nobody const blocked;
             futex_wait(word.raw(), seen);
         } else if (!futex_wait_until(word.raw(), seen, deadline) && word.try_claim(wake_reason::timed_out)) {
             return wake_reason::timed_out;
@@ -107,8 +109,14 @@ wait_point::wait_point(clock::time_point deadline, cancel_policy policy) : deadl
 }
 
 wake_reason wait_point::suspend() noexcept {
-    reason_ = node.who->is_task() ? suspend_task(static_cast<task_base&>(*node.who), deadline_)
-                                  : static_cast<thread_waiter*>(node.who)->sleep_until(deadline_);
+    if (node.who->is_task()) {
+        auto& task = static_cast<task_base&>(*node.who);
+        task.set_waits_at(this);
+        reason_ = suspend_task(task, deadline_);
+        task.set_waits_at(nullptr);
+    } else {
+        reason_ = static_cast<thread_waiter*>(node.who)->sleep_until(deadline_);
+    }
     return reason_;
 }
 

@@ -4,6 +4,7 @@
 // How everything above waits, without knowing the scheduler: declared here, defined by core/sched.
 
 #include <coir/core/base/clock.hpp>
+#include <coir/core/task/wait_kind.hpp>
 #include <coir/core/task/waiter.hpp>
 
 namespace coir::detail {
@@ -55,6 +56,14 @@ public:
 
     waiter& who() const noexcept { return *node.who; }
 
+    /// For reports, before suspend(): what is waited for, and the object if its address tells anybody something.
+    void is_for(wait_kind const& kind, void const* object = nullptr) noexcept {
+        kind_ = &kind;
+        object_ = object;
+    }
+    wait_kind const& kind() const noexcept { return *kind_; }
+    void const* object() const noexcept { return object_; }
+
     /// The wait whose node this is.
     static wait_point& of(wait_node& node) noexcept { return *static_cast<own_node&>(node).wait; }
 
@@ -68,6 +77,8 @@ public:
 
 private:
     clock::time_point const deadline_;
+    wait_kind const* kind_ = &k_waits_for_something;
+    void const* object_ = nullptr;
     wake_reason reason_ = wake_reason::none;
 };
 

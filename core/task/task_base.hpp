@@ -111,6 +111,12 @@ public:
     /// Does it wait for another one, to which a cancellation goes? For tests and reports.
     bool forwards_cancel() const noexcept { return (cancel_.load(memory_order_seq_cst) & k_forwarding) != 0; }
 
+    // For reports, while the task is suspended and nothing can resume it: the wait in which it is, or the task or future
+    // that it awaits.
+    void set_waits_at(wait_point const* wait) noexcept { waits_at_.store(wait, memory_order_relaxed); }
+    wait_point const* waits_at() const noexcept { return waits_at_.load(memory_order_relaxed); }
+    shared_state_base* awaits() const noexcept { return forwards_cancel() ? awaiting_ : nullptr; }
+
     bool is_shielded() const noexcept { return shield_depth_ != 0; }
     void shield() noexcept { ++shield_depth_; }
     void unshield() noexcept { --shield_depth_; }
@@ -200,6 +206,7 @@ private:
     std::uint64_t parent_id_;
     shared_state_base* parent_;              // perhaps gone: see parent()
     shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding is set
+    atomic<wait_point const*> waits_at_{nullptr};
     suspension_hook* hook_ = nullptr;
     task_base* awaiter_in_place_ = nullptr;  // on whose stack this one runs, until it first suspends
     std::unique_ptr<task_extra> extra_;

@@ -7,6 +7,19 @@
 
 namespace coir::detail {
 
+wait_kind const wait_many::k_waits_for_several{"several tasks", [](void const* object) noexcept {
+                                                   return static_cast<wait_many const*>(object)->first_pending_id();
+                                               }};
+
+std::uint64_t wait_many::first_pending_id() const noexcept {
+    for (node const& n : nodes_) {
+        if (n.state->is_task() && !n.state->is_done()) {
+            return static_cast<task_base const*>(n.state)->id();
+        }
+    }
+    return 0;
+}
+
 wait_many::wait_many(std::span<shared_state_base* const> states, until condition)
     : condition_(condition), nodes_(states.size()), missing_(states.size()) {
     for (std::size_t i = 0; i < states.size(); ++i) {
@@ -39,6 +52,7 @@ void wait_many::on_one(shared_state_base& state, wake_list* wakes) noexcept {
 
 bool wait_many::run() {
     wait_point wait(cancel_policy::only_interrupt);
+    wait.is_for(k_waits_for_several, this);
     who_ = &wait.who();
     for (node& n : nodes_) {
         if (!n.state->add(n)) {

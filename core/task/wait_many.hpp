@@ -37,6 +37,9 @@ private:
 
     void on_one(shared_state_base& state, wake_list* wakes) noexcept;
     void unlink_all() noexcept;
+    std::uint64_t first_pending_id() const noexcept;
+
+    static wait_kind const k_waits_for_several;
 
     until const condition_;
     std::vector<node> nodes_;

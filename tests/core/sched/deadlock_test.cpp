@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/coir.hpp>
+#include <coir/testing.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+
+namespace {
+
+using namespace std::chrono_literals;
+using coir::run;
+using coir::runtime_options;
+using coir::spawn;
+using coir::task;
+using coir::task_options;
+using ::testing::HasSubstr;
+
+// Tells what() of the deadlock_error that `body` ends with, as the main task.
+template <class F>
+std::string deadlock_of(runtime_options const& options, F const& body) {
+    try {
+        run(options, [&] { body(); });
+    } catch (coir::deadlock_error const& e) {
+        return e.what();
+    }
+    return "no deadlock";
+}
+
+runtime_options const k_variants[] = {
+    runtime_options{.workers = 1},
+    runtime_options{.workers = 4},
+    runtime_options{.workers = 1, .virtual_time = true},
+    runtime_options{.workers = 4, .virtual_time = true},
+    runtime_options{.seed = 7},
+};
+
+TEST(deadlock, tasks_that_await_each_other_are_named_with_the_circle) {
+    for (auto const& options : k_variants) {
+        std::string const report = deadlock_of(options, [] {
+            task<void> first;
+            task<void> second;
+            coir::event ready;
+            first = spawn(task_options{.name = "first"}, [&] {
+                ready.wait();
+                second.wait();
+                coir::yield();  // where a cancellation is delivered that came together with the end of `second`
+            });
+            second = spawn(task_options{.name = "second"}, [&] { first.wait(); });
+            ready.set();
+            first.get();
+        });
+        EXPECT_THAT(report, HasSubstr("task 'first' waits for"));
+        EXPECT_THAT(report, HasSubstr("task 'second' waits for"));
+        EXPECT_THAT(report, HasSubstr("task 'main' waits for a task, namely 'first'"));
+        EXPECT_THAT(report, ::testing::AnyOf(HasSubstr("the circle: 'first' -> 'second' -> 'first'"),
+                                             HasSubstr("the circle: 'second' -> 'first' -> 'second'")));
+    }
+}
+
+TEST(deadlock, of_an_event_that_nobody_sets_ends_the_run) {
+    for (auto const& options : k_variants) {
+        bool unwound = false;
+        EXPECT_THAT(deadlock_of(options,
+                                [&] {
+                                    struct guard {
+                                        bool& flag;
+                                        ~guard() { flag = true; }
+                                    } const g{unwound};
+                                    coir::event never;
+                                    never.wait();
+                                }),
+                    HasSubstr("task 'main' waits for"));
+        EXPECT_TRUE(unwound);
+    }
+}
+
+TEST(deadlock, is_found_when_it_comes_late) {
+    EXPECT_THAT(deadlock_of(runtime_options{.virtual_time = true},
+                            [] {
+                                coir::sleep(1000h);
+                                coir::channel<int> c(1);
+                                c.pop();
+                            }),
+                HasSubstr("'main'"));
+}
+
+TEST(deadlock, cancelled_tasks_may_still_end_well) {
+    int const result = run(runtime_options{.virtual_time = true}, [] {
+        coir::event never;
+        try {
+            never.wait();
+        } catch (coir::cancelled const&) {
+            return 5;
+        }
+        return 0;
+    });
+    EXPECT_EQ(result, 5);
+}
+
+TEST(deadlock, is_thrown_by_block_on) {
+    coir::runtime home(runtime_options{.workers = 2});
+    EXPECT_THROW(home.block_on([] {
+        coir::event never;
+        never.wait();
+    }),
+                 coir::deadlock_error);
+    EXPECT_EQ(home.block_on([] { return 3; }), 3);
+}
+
+TEST(deadlock, a_plain_thread_that_may_still_wake_somebody_prevents_the_verdict) {
+    for (auto const& options : k_variants) {
+        coir::event from_outside;
+        std::atomic<bool> waiting = false;
+        std::thread helper([&] {
+            while (!waiting) {
+                std::this_thread::yield();
+            }
+            std::this_thread::sleep_for(300ms);  // longer than it takes to find a deadlock
+            from_outside.set();
+        });
+        EXPECT_EQ(deadlock_of(options,
+                              [&] {
+                                  waiting = true;
+                                  from_outside.wait();
+                              }),
+                  "no deadlock");
+        helper.join();
+    }
+}
+
+TEST(deadlock, a_job_outside_prevents_the_verdict) {
+    for (auto const& options : k_variants) {
+        run(options, [] {
+            EXPECT_EQ(coir::run_in_executor([] {
+                          std::this_thread::sleep_for(300ms);
+                          return 9;
+                      }).get(),
+                      9);
+        });
+    }
+}
+
+TEST(deadlock, another_runtime_prevents_the_verdict) {
+    coir::runtime other(runtime_options{.workers = 1});
+    EXPECT_EQ(deadlock_of(runtime_options{.workers = 1},
+                          [&] {
+                              coir::event e;
+                              auto t = other.spawn([&] {
+                                  coir::sleep(300ms);
+                                  e.set();
+                              });
+                              e.wait();
+                              t.get();
+                          }),
+              "no deadlock");
+}
+
+TEST(deadlock, is_what_explore_finds_with_its_seed) {
+    try {
+        coir::testing::explore(3, [] {
+            coir::event never;
+            never.wait();
+        });
+        FAIL();
+    } catch (coir::testing::exploration_failed const& e) {
+        EXPECT_THAT(e.what(), HasSubstr("seed 1 fails"));
+        EXPECT_THAT(e.what(), HasSubstr("all tasks wait"));
+    }
+}
+
+}  // namespace
