@@ -6,6 +6,7 @@
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/errors.hpp>
+#include <coir/core/sched/blocking.hpp>
 #include <coir/core/sched/runtime.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/gather.hpp>

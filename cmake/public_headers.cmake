@@ -18,6 +18,7 @@ set(COIR_PRIVATE_HEADERS
 
 # Public all the same.
 set(COIR_PUBLIC_IN_PRIVATE_ROOMS
+    core/sched/blocking.hpp
     core/sched/explore.hpp
     core/sched/options.hpp
     core/sched/runtime.hpp)

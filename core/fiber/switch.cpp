@@ -42,10 +42,11 @@ COIR_ALWAYS_INLINE __attribute__((no_sanitize("thread"))) fiber_thread* arrive(t
 
 }  // namespace
 
-void fiber_thread::attach_to_this_thread() noexcept {
+void fiber_thread::attach_to_this_thread(fiber& own) noexcept {
     eh = thread_eh_state();
-    native.sanitizer.attach_to_thread();
-    current = &native;
+    own.sanitizer.attach_to_thread();
+    native = &own;
+    current = native;
 }
 
 // Not instrumented by TSan: see sanitizer.hpp. noipa: nothing that the caller knows of the thread survives the call.

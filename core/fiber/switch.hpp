@@ -18,10 +18,10 @@ struct fiber_thread {
     fiber* previous = nullptr;  ///< The fiber that this thread ran before: to be published only now that it is left.
     eh_state* eh = nullptr;
 
-    fiber native;  ///< The thread's own stack.
+    fiber* native = nullptr;  ///< The thread's own stack.
 
-    /// Makes the calling thread able to run fibers. `native` is then the current fiber.
-    void attach_to_this_thread() noexcept;
+    /// Makes the calling thread, whose own stack is `own`, able to run fibers. That is then the current one.
+    void attach_to_this_thread(fiber& own) noexcept;
 };
 
 enum class leaving : bool { suspends, dies };

@@ -53,7 +53,7 @@ COIR_NOINLINE worker* worker::step(worker* self) {
     }
     if (task == nullptr) {
         // Stopping: back to the thread's own stack, for good.
-        return switch_to(self, self->native, after::keep_fiber, nullptr);
+        return switch_to(self, *self->native, after::keep_fiber, nullptr);
     }
     return self->is_new(*task) ? run_new(self, *task) : resume(self, *task);
 }
@@ -187,7 +187,7 @@ void worker::after_switch() noexcept {
 void worker::keep_idle(fiber& f) noexcept {
     // Guessed: enough for a burst, little enough that a worker does not hoard what others need.
     constexpr std::size_t k_most = 128;
-    if (&f == &native) {
+    if (&f == native) {
         return;
     }
     idle_fibers_.push(f);

@@ -114,7 +114,7 @@ scheduler::~scheduler() {
 void scheduler::start_threads() {
     try {
         for (auto& w : workers_) {
-            w->thread_ = std::thread([&w] { w->run_thread(); });
+            carriers_.hand_over(*w, carriers_.reserve());
         }
         if (!options_.seed) {
             monitor_.start();  // with a seed nothing may depend on how long anything takes
@@ -129,11 +129,7 @@ void scheduler::stop_threads() noexcept {
     monitor_.stop();
     stopping_.store(true, std::memory_order_seq_cst);
     wake_all_workers();
-    for (auto& w : workers_) {
-        if (w->thread_.joinable()) {
-            w->thread_.join();
-        }
-    }
+    carriers_.stop();
     auto& runtimes = all_runtimes();
     std::lock_guard const guard(runtimes.lock);
     std::erase(runtimes.live, this);

@@ -7,6 +7,7 @@
 
 #include "core/park/idle.hpp"
 #include "core/queue/injector.hpp"
+#include "core/sched/carriers.hpp"
 #include "core/sched/monitor.hpp"
 #include "core/sched/standstill.hpp"
 #include "core/sched/worker.hpp"
@@ -45,6 +46,7 @@ public:
     injector<task_base>& global_queue() noexcept { return injector_; }
     idle& idlers() noexcept { return idle_; }
     fiber_pool& fibers() noexcept { return fibers_; }
+    carriers& threads() noexcept { return carriers_; }
     monitor& watcher() noexcept { return monitor_; }
     standstill& still() noexcept { return standstill_; }
     clock::time_point clock_now() const noexcept { return standstill_.now(); }
@@ -120,6 +122,7 @@ private:
     idle idle_;
     injector<task_base> injector_;
     std::vector<std::unique_ptr<worker>> workers_;
+    carriers carriers_;
     monitor monitor_;
     standstill standstill_;
     std::atomic<std::uint64_t> spawned_outside_{0};

@@ -2,7 +2,6 @@
 #include "core/sched/worker.hpp"
 
 #include "core/base/thread_name.hpp"
-#include "core/fiber/overflow.hpp"
 #include "core/sched/cores.hpp"
 #include "core/sched/scheduler.hpp"
 
@@ -55,21 +54,33 @@ worker::~worker() {
     home_.fibers().give_back(idle_fibers_, idle_fibers_.size());
 }
 
-void worker::run_thread() {
-    attach_to_this_thread();
+fiber_thread* worker::carry(fiber& own) noexcept {
+    attach_to_this_thread(own);
     set_this_worker(this);
     name_this_thread(home_.options().name.empty() ? "coir" : home_.options().name, index_);
     if (home_.options().pin_workers) {
         pin_this_thread(index_);
     }
-    alternate_signal_stack const overflow_stack;
     last_turn_ = std::chrono::steady_clock::now();
     thread_id_.store(static_cast<pid_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
     rests_.store(false, std::memory_order_seq_cst);
     home_.watcher().worker_is_up();
-    switch_to(this, idle_fibers_.pop(), after::keep_fiber, nullptr);
-    rests_.store(true, std::memory_order_release);
+    fiber_thread* const arrived = switch_fiber(this, idle_fibers_.pop());
+    if (arrived == this) {
+        after_switch();
+        rests_.store(true, std::memory_order_release);
+        set_this_worker(nullptr);
+    }
+    return arrived;
+}
+
+void worker::leave(worker* self) noexcept {
+    self->set_current(nullptr);
     set_this_worker(nullptr);
+}
+
+void worker::arrive(fiber_thread* thread) noexcept {
+    static_cast<worker*>(thread)->after_switch();
 }
 
 void worker::push_new(task_base& task) {

@@ -34,7 +34,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
 
 #include <sys/types.h>
 
@@ -85,8 +84,13 @@ public:
     bool rests() const noexcept { return rests_.load(std::memory_order_seq_cst); }
     pid_t thread_id() const noexcept { return thread_id_.load(std::memory_order_relaxed); }
 
-    /// The thread's main function: runs until the scheduler stops.
-    void run_thread();
+    /// Runs this worker on the calling thread, whose own stack is `own`. Returns what comes back to that stack: this worker,
+    /// when the scheduler has stopped it, or the section for whose sake it was handed to another thread.
+    fiber_thread* carry(fiber& own) noexcept;
+    /// By the thread that carries `self`, on the stack of its current task: it does so no longer.
+    static void leave(worker* self) noexcept;
+    /// Behind a switch to the stack of a task that had left its worker: the worker on which it now is takes over.
+    static void arrive(fiber_thread* thread) noexcept;
 
     // --- called by the running task (tasks.cpp) ----------------------------------------------------------------------
     /// Puts a new task into the queue. Throws std::bad_alloc, with nothing changed.
@@ -202,7 +206,6 @@ private:
     reactor reactor_;
     std::atomic<bool> rests_{true};
     std::atomic<pid_t> thread_id_{0};
-    std::thread thread_;
 };
 
 }  // namespace coir::detail
