@@ -221,7 +221,9 @@ void scheduler::break_deadlock() noexcept {
     try {
         std::string report = "all tasks wait, and nobody can wake one of them" + describe_waits(*this);
         std::fprintf(stderr, "coir: %s\n", report.c_str());
-        auto const tasks = live_tasks();
+        auto tasks = live_tasks();
+        // The oldest first: the main task, whose request goes to what it waits for before anything else has an end.
+        std::sort(tasks.begin(), tasks.end(), [](auto const& a, auto const& b) { return a->id() < b->id(); });
         {
             std::lock_guard const guard(deadlock_lock_);
             deadlock_->swap(report);
