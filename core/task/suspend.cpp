@@ -90,7 +90,6 @@ void deliver_cancel() {
 
 wait_point::wait_point(clock::time_point deadline, cancel_policy policy) : deadline_(deadline) {
     node.who = &this_waiter();
-    node.wait = this;
     if (!node.who->is_task()) {
         node.who->word.prepare(false);
         return;

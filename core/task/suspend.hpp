@@ -46,10 +46,12 @@ public:
     /// Instead of suspend(), when a node was published and there turns out to be nothing to wait for: ends the wait, or, if
     /// somebody is just ending it, takes that wake so that it does not hit a later wait.
     void withdraw() noexcept {
-        if (!node.who->word.try_claim(wake_reason::notified)) {
+        if (!try_withdraw()) {
             suspend();
         }
     }
+    /// The same for who wants to know what ended the wait: if false, somebody is just ending it, and suspend() must follow.
+    [[nodiscard]] bool try_withdraw() noexcept { return node.who->word.try_claim(wake_reason::notified); }
 
     /// After suspend(): throws `cancelled` if that is what ended the wait. The caller has unlinked its nodes.
     void throw_if_cancelled() const;
@@ -64,16 +66,8 @@ public:
     wait_kind const& kind() const noexcept { return *kind_; }
     void const* object() const noexcept { return object_; }
 
-    /// The wait whose node this is.
-    static wait_point& of(wait_node& node) noexcept { return *static_cast<own_node&>(node).wait; }
-
-private:
-    struct own_node : wait_node {
-        wait_point* wait = nullptr;
-    };
-
-public:
-    own_node node;
+    /// For a wait in one list, of nothing but waiters.
+    wait_node node;
 
 private:
     clock::time_point const deadline_;

@@ -29,7 +29,8 @@
 //     wakes.wake_all();                                 // nobody is woken while a lock is held
 //
 // Lifetime: a wait_node lies in the waiter's frame. It is reachable by others only while it is linked, under the
-// primitive's lock; a claimer unlinks it before it claims.
+// primitive's lock; a claimer unlinks it before it claims. A waiter that was not notified through a node, or that stands
+// in several lists, goes through the lock of each list before the frame ends, linked or not.
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/task/wait_word.hpp>
@@ -143,6 +144,8 @@ struct wait_node {
     wait_node* next = nullptr;
     wait_node* previous = nullptr;
     bool linked = false;
+    /// Was the wait claimed through this node? For who stands in several lists; to be read after the node was erased.
+    bool chosen = false;
 };
 
 /// Waiters in the order of their coming. Guarded by the lock of whoever owns the list.
@@ -175,9 +178,11 @@ public:
             wait_node& node = *first_;
             waiter& who = *node.who;
             erase(node);
+            node.chosen = true;  // before the claim: the waiter may go on at once
             if (wakes.claim(who)) {
                 return true;
             }
+            node.chosen = false;  // a waiter that something else has woken still has to come through our lock
         }
         return false;
     }
