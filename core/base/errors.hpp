@@ -8,6 +8,9 @@
 //   invalid_state        wrong order of calls on an object      (second get(), second set_value())
 //   exception_group      several children of a group failed
 //   channel_closed       push on a closed channel
+//   queue_shut_down      put on a queue that was shut down, get when it is drained
+//   broken_barrier       a barrier was aborted, or reset while somebody waited
+//   receiver_lagged      a receiver of a broadcast missed values
 //   executor_shut_down   submit after shutdown
 //   broken_executor      an executor that lost the ability to run jobs
 //   incomplete_read      a stream ended before the bytes asked for
@@ -15,6 +18,7 @@
 //                        `catch (std::exception const&)` does not swallow it
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -90,6 +94,33 @@ class channel_closed : public std::runtime_error {
 public:
     channel_closed() : std::runtime_error("channel closed") {}
     using std::runtime_error::runtime_error;
+};
+
+/// A put on a queue that has been shut down, or a get once it is drained.
+class queue_shut_down : public std::runtime_error {
+public:
+    queue_shut_down() : std::runtime_error("queue has been shut down") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// A barrier was aborted, or reset while the caller waited at it.
+class broken_barrier : public std::runtime_error {
+public:
+    broken_barrier() : std::runtime_error("barrier is broken: it was aborted, or reset while somebody waited") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// A receiver of a broadcast was so late that values which it had not seen made room for newer ones.
+class receiver_lagged : public std::runtime_error {
+public:
+    explicit receiver_lagged(std::uint64_t missed)
+        : std::runtime_error("receiver lagged behind: " + std::to_string(missed) + " values missed"), missed_(missed) {}
+
+    /// How many values it will never see.
+    std::uint64_t missed() const noexcept { return missed_; }
+
+private:
+    std::uint64_t missed_;
 };
 
 /// A job was submitted to an executor that is shutting down or has shut down.
