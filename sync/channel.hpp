@@ -116,11 +116,12 @@ public:
 
     // For the library.
     auto& exchange() noexcept { return exchange_; }
+    [[noreturn]] static void throw_closed() { throw channel_closed(); }
 
 private:
     void push_or_throw(T& item) {
         if (exchange_.push_until(item, detail::k_never) == channel_status::closed) {
-            throw channel_closed();
+            throw_closed();
         }
     }
 

@@ -47,4 +47,26 @@ bool event::wait_with_deadline(clock::time_point deadline) {
     return false;
 }
 
+bool event::try_wait() noexcept {
+    if (!is_set()) {
+        return false;
+    }
+    std::lock_guard const guard(lock_);
+    return is_set();
+}
+
+bool event::enlist(detail::wait_node& node) noexcept {
+    std::lock_guard const guard(lock_);
+    if (is_set()) {
+        return false;
+    }
+    waiters_.push_back(node);
+    return true;
+}
+
+void event::withdraw(detail::wait_node& node) noexcept {
+    std::lock_guard const guard(lock_);
+    waiters_.erase(node);
+}
+
 }  // namespace coir

@@ -37,6 +37,12 @@ public:
         return wait_with_deadline(detail::to_deadline(t));
     }
 
+    // For the library: is it set, so that whoever hears yes may destroy it at once?
+    bool try_wait() noexcept;
+    // For the library: one who waits in several places stands in line, unless the event is set, and leaves the line.
+    bool enlist(detail::wait_node& node) noexcept;
+    void withdraw(detail::wait_node& node) noexcept;
+
 private:
     bool wait_with_deadline(clock::time_point deadline);
 
