@@ -168,7 +168,7 @@ TEST_F(locks, barrier_lets_whole_rounds_pass) {
 }
 
 TEST_F(locks, barrier_that_is_reset_and_aborted_keeps_nobody) {
-    for (int round = 0; round < scaled(20); ++round) {
+    for (int round = 0; round < scaled(5); ++round) {
         runtime rt(runtime_options{.workers = workers()});
         barrier b(3);
         std::atomic<bool> stop{false};
