@@ -7,6 +7,7 @@
 #include <coir/net/endpoint.hpp>
 #include <coir/net/http/message.hpp>
 #include <coir/net/http/server.hpp>
+#include <coir/net/readiness.hpp>
 #include <coir/net/resolve.hpp>
 #include <coir/net/server.hpp>
 #include <coir/net/stream.hpp>

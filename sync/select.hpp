@@ -6,6 +6,7 @@
 //     on_pop(channel or queue, f)      takes an item: f(item)
 //     on_push(channel or queue, v, f)  hands v over: f()
 //     on_ready(awaitable or event, f)  f(result), f()
+//     on_readable(fd, f)               when a read would not block: f(); on_writable(fd, f) for a write
 //     after(d, f)                      when d has passed: f()
 //     otherwise(f)                     if none of the others can be done at once: f()
 //
@@ -16,6 +17,7 @@
 #include <coir/core/task/task.hpp>
 #include <coir/core/task/task_ref.hpp>
 #include <coir/core/task/timeout.hpp>
+#include <coir/sync/detail/descriptor_case.hpp>
 #include <coir/sync/detail/select_case.hpp>
 #include <coir/sync/event.hpp>
 
@@ -238,6 +240,16 @@ private:
 };
 
 template <class F>
+class readiness_case final : public descriptor_case {
+public:
+    readiness_case(int fd, direction d, F&& f) noexcept : descriptor_case(fd, d), f_(std::move(f)) {}
+    void finish() override { std::invoke(f_); }
+
+private:
+    F f_;
+};
+
+template <class F>
 class after_case final : public select_case {
 public:
     after_case(clock::time_point deadline, F&& f) : deadline_(deadline), f_(std::move(f)) {}
@@ -298,6 +310,21 @@ template <class A, class F>
 template <class F>
 [[nodiscard]] auto on_ready(event& e, F f) {
     return detail::event_case<F>(e, std::move(f));
+}
+
+/// A case for a descriptor, of this process's or another library's, from which a read would not block (there is something,
+/// its end, or an error): `f()`. By level. The runtime forgets the descriptor afterwards. If it is not open select() throws
+/// std::system_error. On a plain thread a wait for it costs a thread.
+template <class F>
+[[nodiscard]] auto on_readable(int fd, F f) {
+    using made = detail::readiness_case<F>;
+    return made(fd, made::direction::read, std::move(f));
+}
+/// The same for a write.
+template <class F>
+[[nodiscard]] auto on_writable(int fd, F f) {
+    using made = detail::readiness_case<F>;
+    return made(fd, made::direction::write, std::move(f));
 }
 
 /// A case for when `d`, from the making of the case, has passed and no other one was taken: `f()`.

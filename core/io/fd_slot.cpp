@@ -65,6 +65,20 @@ io_wait_result io_readiness::wait(clock::time_point deadline) {
     return (snapshot() & k_closed) != 0 ? io_wait_result::closed : io_wait_result::ready;
 }
 
+bool io_readiness::enlist(wait_node& node) noexcept {
+    std::lock_guard const guard(lock_);
+    if ((word_.fetch_or(k_waited, std::memory_order_acq_rel) & (k_closed | k_ready)) != 0) {
+        return false;
+    }
+    waiters_.push_back(node);
+    return true;
+}
+
+void io_readiness::withdraw(wait_node& node) noexcept {
+    std::lock_guard const guard(lock_);
+    waiters_.erase(node);
+}
+
 void io_readiness::reset(std::uint16_t generation) noexcept {
     word_.store(k_ready | std::uint32_t{generation} << k_generation_shift, std::memory_order_release);
 }
@@ -203,10 +217,14 @@ io_wait_result fd_slot::wait(io_direction d, clock::time_point deadline) {
     if (here == 0) {
         return poll_on_this_thread(d, deadline);
     }
-    if (runtime_number_.load(std::memory_order_acquire) != here) {
+    watch();
+    return direction(d).wait(deadline);
+}
+
+void fd_slot::watch() {
+    if (runtime_number_.load(std::memory_order_acquire) != this_runtime_number()) {
         register_with_this_worker();
     }
-    return direction(d).wait(deadline);
 }
 
 void fd_slot::register_with_this_worker() {

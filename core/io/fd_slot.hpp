@@ -58,6 +58,10 @@ public:
     /// Stands in line unless ready. Throws a pending or arriving cancellation.
     io_wait_result wait(clock::time_point deadline);
 
+    /// For a wait in several places: stands in line unless ready or closed; leaves the line.
+    bool enlist(wait_node& node) noexcept;
+    void withdraw(wait_node& node) noexcept;
+
     /// A new descriptor moves in (everybody has left), or the old one is being closed (everybody is woken).
     void reset(std::uint16_t generation) noexcept;
     void close(wake_list& wakes) noexcept;
@@ -95,6 +99,9 @@ public:
     /// Waits in this direction; registers the descriptor first if it is not. Between enter() and exit(). Returns ready
     /// at once on a plain thread when poll(2) says so. Throws `cancelled`, and std::system_error if it cannot be registered.
     io_wait_result wait(io_direction d, clock::time_point deadline);
+
+    /// Registers it, for a wait that is not made by wait(). In a task, between enter() and exit(). Throws std::system_error.
+    void watch();
 
     void signal(std::uint32_t generation, std::uint32_t events, wake_list& wakes) noexcept;
 

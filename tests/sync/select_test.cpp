@@ -14,8 +14,12 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace coir {
 namespace {
@@ -351,6 +355,74 @@ TEST(select, pending_cancellation_is_thrown_although_something_is_ready) {
         EXPECT_THROW(t.get(), cancelled);
         EXPECT_EQ(ch.size(), 1u);
     });
+}
+
+class pipe_ends {
+public:
+    pipe_ends() {
+        int ends[2];
+        EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+        read = ends[0];
+        write = ends[1];
+    }
+    pipe_ends(pipe_ends const&) = delete;
+    pipe_ends& operator=(pipe_ends const&) = delete;
+    ~pipe_ends() {
+        ::close(read);
+        ::close(write);
+    }
+    void put() const { EXPECT_EQ(::write(write, "x", 1), 1); }
+    void take() const {
+        char c = 0;
+        EXPECT_EQ(::read(read, &c, 1), 1);
+    }
+    int read;
+    int write;
+};
+
+TEST(select, waits_for_descriptors_of_others) {
+    on_one_and_four_workers([] {
+        pipe_ends p;
+        channel<int> ch;
+        EXPECT_EQ(select(on_readable(p.read, fails()), on_writable(p.write, [] {})), 1u);
+        EXPECT_EQ(select(on_readable(p.read, fails()), otherwise([] {})), 1u);
+        EXPECT_EQ(select(on_readable(p.read, fails()), after(k_a_moment, [] {})), 1u);
+        for (int round = 0; round < 50; ++round) {
+            auto t = spawn([&] { return select(on_pop(ch, [](int) {}), on_readable(p.read, [] {})); });
+            auto same = spawn([&] { return select(on_readable(p.read, [] {})); });
+            yield_until_waiting(t);
+            yield_until_waiting(same);
+            p.put();
+            EXPECT_EQ(t.get(), 1u);
+            same.get();
+            EXPECT_EQ(select(on_readable(p.read, [] {})), 0u);  // by level: it still is
+            p.take();
+            EXPECT_EQ(ch.try_push(1), false);
+        }
+        auto t = spawn([&] { return select(on_pop(ch, [](int) {}), on_readable(p.read, fails())); });
+        yield_until_waiting(t);
+        ch.push(1);
+        EXPECT_EQ(t.get(), 0u);
+        auto c = spawn([&] { select(on_readable(p.read, fails())); });
+        yield_until_waiting(c);
+        c.cancel();
+        EXPECT_THROW(c.get(), cancelled);
+        EXPECT_THROW(select(on_readable(-1, fails())), std::system_error);
+    });
+}
+
+TEST(select, waits_for_descriptors_on_a_plain_thread) {
+    runtime rt(runtime_options{.workers = 2});
+    pipe_ends p;
+    channel<int> ch;
+    EXPECT_EQ(select(on_readable(p.read, fails()), on_pop(ch, fails()), after(k_a_moment, [] {})), 2u);
+    auto writer = rt.spawn([&] { p.put(); });
+    EXPECT_EQ(select(on_readable(p.read, [] {}), on_pop(ch, fails())), 0u);
+    p.take();
+    auto pusher = rt.spawn([&] { ch.push(1); });
+    EXPECT_EQ(select(on_readable(p.read, fails()), on_pop(ch, [](int) {})), 1u);
+    writer.get();
+    pusher.get();
 }
 
 TEST(select, serves_plain_threads) {
