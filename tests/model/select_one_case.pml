@@ -13,7 +13,7 @@
  * Wrong: 1 no second look when standing in line; 2 the other lines are not left; 3 a select that takes itself back does
  * not claim its own wait.
  */
-/* cc: -DCOLLAPSE -Wno-stringop-overflow */
+/* cc: -DCOLLAPSE */
 /* pan: -m200000 */
 #ifndef WRONG
 #define WRONG 0
