@@ -16,8 +16,8 @@ struct barrier::party : detail::wait_node {
     std::size_t index = 0;
 };
 
-barrier::barrier(std::size_t parties) : parties_(parties) {
-    if (parties == 0) {
+barrier::barrier(std::ptrdiff_t parties) : parties_(static_cast<std::size_t>(parties)) {
+    if (parties <= 0) {
         throw std::invalid_argument("coir::barrier: there must be at least one party");
     }
 }

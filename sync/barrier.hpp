@@ -15,8 +15,8 @@ namespace coir {
 /// when all have come goes on, and the request waits for its next suspension point. Whoever has passed last may destroy it.
 class barrier {
 public:
-    /// Throws std::invalid_argument for no parties.
-    explicit barrier(std::size_t parties);
+    /// Throws std::invalid_argument unless there is at least one party.
+    explicit barrier(std::ptrdiff_t parties);
     barrier(barrier const&) = delete;
     barrier& operator=(barrier const&) = delete;
 

@@ -134,13 +134,13 @@ TEST_F(locks, recursive_mutex_excludes_and_is_free_at_the_end) {
 TEST_F(locks, barrier_lets_whole_rounds_pass) {
     for (int round = 0; round < scaled(10); ++round) {
         runtime rt(runtime_options{.workers = workers()});
-        constexpr std::size_t k_parties = 4;
+        constexpr int k_parties = 4;
         constexpr int k_rounds = 200;
         barrier b(k_parties);
         std::vector<std::atomic<int>> taken(k_parties);
         std::atomic<int> started{0};  // one that is cancelled before never runs
         std::vector<task<void>> parties;
-        for (std::size_t i = 0; i < k_parties; ++i) {
+        for (int i = 0; i < k_parties; ++i) {
             parties.push_back(rt.spawn([&] {
                 started.fetch_add(1);
                 for (int passed = 0; passed < k_rounds;) {
@@ -152,7 +152,7 @@ TEST_F(locks, barrier_lets_whole_rounds_pass) {
                 }
             }));
         }
-        test::yield_until([&] { return started == static_cast<int>(k_parties); });
+        test::yield_until([&] { return started == k_parties; });
         std::atomic<bool> stop{false};
         auto canceller = rt.spawn([&, seed = random()()] { cancel_some(parties, seed, stop); });
         for (auto const& p : parties) {

@@ -134,6 +134,7 @@ TEST(barrier, party_that_is_cancelled_as_the_last_one_comes_either_counts_or_has
 
 TEST(barrier, needs_a_party) {
     EXPECT_THROW(barrier(0), std::invalid_argument);
+    EXPECT_THROW(barrier(-1), std::invalid_argument);
     barrier alone(1);
     EXPECT_EQ(alone.arrive_and_wait(), 0u);
 }

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <numeric>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -204,6 +205,55 @@ TEST(channel, cancelled_pusher_has_not_pushed) {
         pusher.cancel();
         EXPECT_THROW(pusher.get(), cancelled);
         EXPECT_EQ(ch.try_pop(), std::nullopt);
+    });
+}
+
+// A move that throws while others are served: the item stays where it is, and only its owner hears of it.
+class brittle {
+public:
+    brittle(int v, bool f) : value(v), fails(f) {}
+    brittle(brittle&& other) : value(other.value), fails(other.fails) {
+        if (fails) {
+            throw std::runtime_error("cannot be moved");
+        }
+    }
+    brittle& operator=(brittle&&) = default;
+    int value;
+    bool fails;
+};
+
+TEST(channel, item_that_cannot_be_moved_costs_nobody_else_an_item_or_a_wake_up) {
+    on_one_and_four_workers([] {
+        channel<brittle> ch(1);
+        ch.push(brittle(1, false));
+        auto bad = spawn([&] {
+            brittle item(2, true);
+            EXPECT_THROW(ch.push(std::move(item)), std::runtime_error);
+            EXPECT_EQ(item.value, 2);  // NOLINT(bugprone-use-after-move): that is the question
+        });
+        yield_until_waiting(bad);
+        auto good = spawn([&] { ch.push(brittle(3, false)); });
+        yield_until_waiting(good);
+        EXPECT_EQ(ch.pop()->value, 1);
+        good.get();  // has got the room that the other one could not use
+        EXPECT_EQ(ch.pop()->value, 3);
+        bad.get();
+    });
+}
+
+TEST(channel, popper_that_cannot_take_an_item_leaves_it_to_its_pusher) {
+    on_one_and_four_workers([] {
+        channel<brittle> ch;
+        auto pusher = spawn([&] {
+            brittle item(2, true);
+            EXPECT_THROW(ch.push(std::move(item)), cancelled);
+            EXPECT_EQ(item.value, 2);  // NOLINT(bugprone-use-after-move): that is the question
+        });
+        yield_until_waiting(pusher);
+        EXPECT_THROW(ch.pop(), std::runtime_error);
+        yield_until_waiting(pusher);
+        pusher.cancel();
+        pusher.get();
     });
 }
 

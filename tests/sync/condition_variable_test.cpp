@@ -6,6 +6,7 @@
 #include <coir/core/task/task.hpp>
 
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -137,6 +138,72 @@ TEST(condition_variable, notification_that_meets_a_cancellation_is_not_lost) {
             }
         }
     });
+}
+
+TEST(condition_variable, cancelled_waiter_has_its_lock_back_before_it_throws) {
+    on_one_and_four_workers([] {
+        mutex m;
+        condition_variable cv;
+        auto t = spawn([&] {
+            std::unique_lock lock(m);
+            try {
+                cv.wait(lock);
+                ADD_FAILURE();
+            } catch (cancelled const&) {
+                EXPECT_TRUE(lock.owns_lock());
+                EXPECT_FALSE(m.try_lock());
+                yield();  // both requests were one
+                throw;
+            }
+        });
+        yield_until_waiting(t);
+        m.lock();
+        t.cancel();
+        for (int i = 0; i < 20; ++i) {
+            yield();
+        }
+        EXPECT_FALSE(t.done());  // it waits for the lock,
+        t.cancel();              // and nothing gets it out of that
+        for (int i = 0; i < 20; ++i) {
+            yield();
+        }
+        EXPECT_FALSE(t.done());
+        m.unlock();
+        t.wait();
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_TRUE(m.try_lock());
+    });
+}
+
+TEST(condition_variable, cancellation_that_comes_after_the_notification_waits) {
+    on_one_and_four_workers([] {
+        mutex m;
+        condition_variable cv;
+        bool notified = false;
+        auto t = spawn([&] {
+            std::unique_lock lock(m);
+            cv.wait(lock);
+            notified = true;
+            EXPECT_TRUE(lock.owns_lock());
+            lock.unlock();
+            yield();
+        });
+        yield_until_waiting(t);
+        m.lock();
+        cv.notify_one();
+        t.cancel();
+        m.unlock();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_TRUE(notified);
+    });
+}
+
+TEST(condition_variable, predicate_that_throws_leaves_the_lock_held) {
+    mutex m;
+    condition_variable cv;
+    std::unique_lock lock(m);
+    EXPECT_THROW(cv.wait(lock, []() -> bool { throw std::runtime_error("no"); }), std::runtime_error);
+    EXPECT_TRUE(lock.owns_lock());
 }
 
 TEST(condition_variable, serves_plain_threads_and_tasks) {
