@@ -7,6 +7,11 @@
 #include <stdexcept>
 
 namespace coir {
+namespace {
+
+constexpr detail::wait_kind k_waits{"a barrier"};
+
+}  // namespace
 
 // Who stands in the list has come, also one whose wait a cancellation has just ended: whether all have come must be decided
 // before anybody is claimed. Such a one finds `how` set when it wants to leave the list, and goes on as the others do.
@@ -37,6 +42,7 @@ void barrier::end_round_locked(outcome how, detail::wake_list& wakes) noexcept {
 std::size_t barrier::arrive_and_wait() {
     detail::throw_if_cancel_pending();
     detail::wait_point wait;
+    wait.is_for(k_waits, this);
     party self(wait.who());
     detail::wake_list wakes;
     bool complete = false;

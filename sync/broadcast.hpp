@@ -29,6 +29,8 @@ namespace coir {
 
 namespace detail {
 
+inline constexpr wait_kind k_waits_for_broadcast{"an item of a broadcast"};
+
 // The last `capacity` values, numbered from 0. A receiver is a number: that of the value which it takes next. Values are kept
 // by pointer, so that no T is copied or destroyed under the lock.
 template <class T>
@@ -151,6 +153,7 @@ private:
             progress now = take(out, nullptr);
             if (now == progress::must_wait) {
                 detail::wait_point wait(deadline);
+                wait.is_for(detail::k_waits_for_broadcast, state_.get());
                 now = take(out, &wait.node);
                 if (now == progress::must_wait) {
                     if (wait.suspend() == detail::wake_reason::notified) {

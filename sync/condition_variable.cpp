@@ -4,6 +4,11 @@
 #include <system_error>
 
 namespace coir {
+namespace {
+
+constexpr detail::wait_kind k_waits{"a condition variable"};
+
+}  // namespace
 
 void condition_variable::notify_one() noexcept {
     detail::wake_list wakes;
@@ -31,6 +36,7 @@ bool condition_variable::wait_with_deadline(std::unique_lock<mutex>& lock, clock
     detail::wake_reason reason{};
     {
         detail::wait_point wait(deadline);
+        wait.is_for(k_waits, this);
         {
             std::lock_guard const guard(lock_);
             waiters_.push_back(wait.node);

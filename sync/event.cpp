@@ -4,6 +4,11 @@
 #include <mutex>
 
 namespace coir {
+namespace {
+
+constexpr detail::wait_kind k_waits{"an event"};
+
+}  // namespace
 
 void event::set() noexcept {
     detail::wake_list wakes;
@@ -28,6 +33,7 @@ bool event::wait_with_deadline(clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
+    wait.is_for(k_waits, this);
     {
         std::lock_guard const guard(lock_);
         if (is_set()) {

@@ -5,6 +5,11 @@
 #include <stdexcept>
 
 namespace coir {
+namespace {
+
+constexpr detail::wait_kind k_waits{"a latch"};
+
+}  // namespace
 
 latch::latch(std::ptrdiff_t expected) : left_(expected) {
     if (expected < 0) {
@@ -38,6 +43,7 @@ bool latch::wait_with_deadline(clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
+    wait.is_for(k_waits, this);
     {
         std::lock_guard const guard(lock_);
         if (left_ == 0) {

@@ -1,33 +1,58 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/sync/mutex.hpp>
 
+#include <coir/core/task/task_base.hpp>
+
 #include <mutex>
 #include <utility>
 
 namespace coir {
 
+detail::wait_kind const mutex::k_waits{"a mutex",
+                                       [](void const* object) noexcept {
+                                           return static_cast<mutex const*>(object)->holder_.load(
+                                               std::memory_order_relaxed);
+                                       },
+                                       "last locked by"};
+
+void mutex::taken_by(detail::task_base const* self) noexcept {
+    holder_.store(self != nullptr ? self->id() : 0, std::memory_order_relaxed);
+}
+
+bool mutex::try_lock_for_task(detail::task_base const* self) noexcept {
+    {
+        std::lock_guard const guard(lock_);
+        if (std::exchange(held_, true)) {
+            return false;
+        }
+    }
+    taken_by(self);
+    return true;
+}
+
 bool mutex::try_lock() noexcept {
-    std::lock_guard const guard(lock_);
-    return !std::exchange(held_, true);
+    return try_lock_for_task(detail::current_task_or_null());
 }
 
 bool mutex::lock_until(clock::time_point deadline, detail::cancel_policy policy) {
-    if (policy == detail::cancel_policy::deliver) {
-        detail::throw_if_cancel_pending();
-    }
-    if (try_lock()) {
+    detail::task_base* const self =
+        policy == detail::cancel_policy::deliver ? detail::throw_if_cancel_pending() : detail::current_task_or_null();
+    if (try_lock_for_task(self)) {
         return true;
     }
     detail::wait_point wait(deadline, policy);
+    wait.is_for(k_waits, this);
     {
         std::lock_guard const guard(lock_);
         if (!std::exchange(held_, true)) {
+            taken_by(self);
             return true;
         }
         waiters_.push_back(wait.node);
     }
     if (wait.suspend() == detail::wake_reason::notified) {
-        return true;  // handed over
+        taken_by(self);  // handed over
+        return true;
     }
     {
         std::lock_guard const guard(lock_);

@@ -9,6 +9,9 @@
 #include <coir/core/base/lock.hpp>
 #include <coir/core/task/suspend.hpp>
 
+#include <atomic>
+#include <cstdint>
+
 namespace coir {
 
 class condition_variable;
@@ -37,8 +40,14 @@ protected:
     bool lock_until(clock::time_point deadline, detail::cancel_policy policy);
 
 private:
+    bool try_lock_for_task(detail::task_base const* self) noexcept;
+    void taken_by(detail::task_base const* self) noexcept;
+    static detail::wait_kind const k_waits;
+
     detail::spin_mutex lock_;
-    bool held_ = false;          // under lock_
+    bool held_ = false;  // under lock_
+    // The id of the task that took it, 0 if a plain thread did: for reports. Whoever unlocks leaves it as it is.
+    std::atomic<std::uint64_t> holder_{0};
     detail::wait_list waiters_;  // under lock_; empty unless held_
 };
 

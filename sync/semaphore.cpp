@@ -5,6 +5,11 @@
 #include <stdexcept>
 
 namespace coir {
+namespace {
+
+constexpr detail::wait_kind k_waits{"a semaphore"};
+
+}  // namespace
 
 void semaphore_permit::release() noexcept {
     if (semaphore* const from = std::exchange(from_, nullptr)) {
@@ -40,6 +45,7 @@ bool semaphore::acquire_until(clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
+    wait.is_for(k_waits, this);
     {
         std::lock_guard const guard(lock_);
         if (permits_ != 0) {

@@ -4,6 +4,11 @@
 #include <mutex>
 
 namespace coir {
+namespace {
+
+constexpr detail::wait_kind k_waits{"a shared_mutex"};
+
+}  // namespace
 
 struct shared_mutex::request : detail::wait_node {
     request(detail::waiter& w, side s) noexcept : wanted(s) { who = &w; }
@@ -48,6 +53,7 @@ bool shared_mutex::lock_until(side wanted, clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
+    wait.is_for(k_waits, this);
     request self(wait.who(), wanted);
     {
         std::lock_guard const guard(lock_);

@@ -25,6 +25,8 @@ namespace coir {
 
 namespace detail {
 
+inline constexpr wait_kind k_waits_for_change{"a change of a watch"};
+
 // The value is kept by pointer, so that no T is copied or destroyed under the lock.
 template <class T>
 struct watch_state {
@@ -113,6 +115,7 @@ private:
         detail::throw_if_cancel_pending();
         for (;;) {
             detail::wait_point wait(deadline);
+            wait.is_for(detail::k_waits_for_change, state_.get());
             {
                 std::lock_guard const guard(state_->lock);
                 if (state_->version != seen_) {

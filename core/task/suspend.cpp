@@ -74,7 +74,7 @@ waiter& this_waiter() {
     return *static_cast<thread_waiter*>(object);
 }
 
-void throw_if_cancel_pending() {
+task_base* throw_if_cancel_pending() {
     if (seeded_runtimes.load(std::memory_order_relaxed) != 0) [[unlikely]] {
         sometimes_yield();
     }
@@ -82,6 +82,7 @@ void throw_if_cancel_pending() {
     if (task != nullptr && task->cancel_is_pending() && task->accepts_cancel()) {
         task->deliver_cancel();
     }
+    return task;
 }
 
 void deliver_cancel() {

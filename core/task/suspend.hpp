@@ -25,7 +25,8 @@ task_base* current_task_or_null() noexcept;
 waiter& this_waiter();
 
 /// Throws a pending cancellation request of the calling task. What every suspension point does that need not wait.
-void throw_if_cancel_pending();
+/// Returns the task, or null on a plain thread.
+task_base* throw_if_cancel_pending();
 
 /// For code that had to do something first after a wait that a cancellation ended: throws it.
 [[noreturn]] void deliver_cancel();

@@ -30,6 +30,9 @@ enum class channel_status { success, closed, timeout };
 
 namespace detail {
 
+inline constexpr wait_kind k_waits_to_push{"room in a channel or queue"};
+inline constexpr wait_kind k_waits_to_pop{"an item of a channel or queue"};
+
 /// Items in the order of their coming.
 template <class T>
 class fifo_store {
@@ -118,6 +121,7 @@ public:
                 return now == progress::done ? channel_status::success : channel_status::closed;
             }
             wait_point wait(deadline);
+            wait.is_for(k_waits_to_push, this);
             push_node self(wait.who(), item);
             if (!enlist(self)) {
                 continue;
@@ -142,6 +146,7 @@ public:
                 return now == progress::done ? channel_status::success : channel_status::closed;
             }
             wait_point wait(deadline);
+            wait.is_for(k_waits_to_pop, this);
             pop_node self(wait.who(), out);
             if (!enlist(self)) {
                 continue;

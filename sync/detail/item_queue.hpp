@@ -18,6 +18,8 @@
 
 namespace coir::detail {
 
+inline constexpr wait_kind k_waits_to_join{"the last item of a queue to be done"};
+
 /// A store whose items are counted as they come in.
 template <class Base>
 class counting : public Base {
@@ -50,6 +52,7 @@ public:
     bool join_until(clock::time_point deadline) {
         throw_if_cancel_pending();
         wait_point wait(deadline);
+        wait.is_for(k_waits_to_join, this);
         {
             std::lock_guard const guard(this->lock_);
             if (done_ == this->pushed_) {

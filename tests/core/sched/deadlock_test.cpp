@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -61,6 +63,29 @@ TEST(deadlock, tasks_that_await_each_other_are_named_with_the_circle) {
     }
 }
 
+TEST(deadlock, of_mutexes_locked_in_different_orders_names_holders_and_the_circle) {
+    for (auto const& options : k_variants) {
+        std::string const report = deadlock_of(options, [] {
+            coir::mutex a;
+            coir::mutex b;
+            coir::latch both(2);
+            auto lock = [&both](coir::mutex& first, coir::mutex& second) {
+                std::scoped_lock const outer(first);
+                both.arrive_and_wait();
+                std::scoped_lock const inner(second);
+            };
+            auto left = spawn(task_options{.name = "left"}, [&] { lock(a, b); });
+            auto right = spawn(task_options{.name = "right"}, [&] { lock(b, a); });
+            coir::gather(left, right);
+        });
+        EXPECT_THAT(report, ::testing::ContainsRegex(
+                                "task 'left' waits for a mutex \\(0x[0-9a-f]+\\), last locked by 'right'"));
+        EXPECT_THAT(report, ::testing::ContainsRegex(
+                                "task 'right' waits for a mutex \\(0x[0-9a-f]+\\), last locked by 'left'"));
+        EXPECT_THAT(report, HasSubstr("the circle: 'left' -> 'right' -> 'left'"));
+    }
+}
+
 TEST(deadlock, of_an_event_that_nobody_sets_ends_the_run) {
     for (auto const& options : k_variants) {
         bool unwound = false;
@@ -73,7 +98,7 @@ TEST(deadlock, of_an_event_that_nobody_sets_ends_the_run) {
                                     coir::event never;
                                     never.wait();
                                 }),
-                    HasSubstr("task 'main' waits for"));
+                    HasSubstr("task 'main' waits for an event"));
         EXPECT_TRUE(unwound);
     }
 }
