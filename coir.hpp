@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// coir: asyncio's programming model for C++, on every core. This header brings tasks, futures, synchronisation and the
-// thread pool; <coir/net.hpp> brings the network.
+// coir: asyncio's programming model for C++, on every core. This header brings tasks, futures, generators,
+// synchronisation and the thread pool; <coir/net.hpp> brings the network.
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/errors.hpp>
 #include <coir/core/sched/blocking.hpp>
 #include <coir/core/sched/runtime.hpp>
+#include <coir/core/task/coroutine.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/gather.hpp>
+#include <coir/core/task/generator.hpp>
 #include <coir/core/task/sleep.hpp>
 #include <coir/core/task/task.hpp>
 #include <coir/core/task/task_group.hpp>

@@ -16,6 +16,8 @@
 //   incomplete_read      a stream ended before the bytes asked for
 //   cancelled            thrown out of a suspension point of a cancelled task; no std::exception, so that
 //                        `catch (std::exception const&)` does not swallow it
+//   generator_exit       thrown in the body of a generator or coroutine that is destroyed before its end; no
+//                        std::exception either
 
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +41,10 @@ public:
 private:
     std::string reason_;
 };
+
+/// Thrown out of the yield of a generator, or the switch_to() of a coroutine, whose last owner is gone: the body unwinds
+/// and ends. Not to be kept from leaving the body: every further yield throws it again.
+class generator_exit {};
 
 /// A deadline passed before the operation had ended.
 class timeout_error : public std::runtime_error {

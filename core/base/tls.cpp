@@ -19,7 +19,7 @@ struct owned_pointer {
 
 // constinit: no guard variable, no lazy initialisation on the way of every scheduler call.
 constinit thread_local worker* current_worker = nullptr;
-constinit thread_local owned_pointer own_waiter{};
+constinit thread_local owned_pointer own_objects[2]{};
 
 }  // namespace
 
@@ -35,8 +35,8 @@ COIR_NOIPA void set_this_worker(worker* value) noexcept {
     asm volatile("" ::: "memory");
 }
 
-COIR_NOIPA void* this_thread_object(void* (*make)(), void (*destroy)(void*)) {
-    owned_pointer& slot = own_waiter;
+COIR_NOIPA void* this_thread_object(thread_object which, void* (*make)(), void (*destroy)(void*)) {
+    owned_pointer& slot = own_objects[static_cast<unsigned char>(which)];
     if (slot.object == nullptr) {
         slot.object = make();
         slot.destroy = destroy;

@@ -15,8 +15,11 @@ class worker;
 worker* this_worker() noexcept;
 void set_this_worker(worker* value) noexcept;
 
-/// The one object that core/task keeps for each plain thread: made by `make` on first use, ended by `destroy` with the
-/// thread. Opaque here because this layer knows nothing of waiting.
-void* this_thread_object(void* (*make)(), void (*destroy)(void*));
+/// What core/task keeps for each plain thread.
+enum class thread_object : unsigned char { waiter, fibers };
+
+/// One of these objects of the calling thread: made by `make` on first use, ended by `destroy` with the thread. Opaque here
+/// because this layer knows nothing of waiting.
+void* this_thread_object(thread_object which, void* (*make)(), void (*destroy)(void*));
 
 }  // namespace coir::detail

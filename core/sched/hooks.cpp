@@ -7,6 +7,7 @@
 #include "core/sched/worker.hpp"
 #include "core/task/record_cache.hpp"
 #include "core/task/run_in_place.hpp"
+#include "core/task/stack_switch_impl.hpp"
 #include "core/task/suspend_task.hpp"
 #include "core/task/task_events.hpp"
 
@@ -34,6 +35,15 @@ std::uint64_t take_task_ids(std::uint64_t count) noexcept;  // worker.cpp
 task_base* current_task_or_null() noexcept {
     worker* const here = this_worker();
     return here != nullptr ? here->current_task() : nullptr;
+}
+
+fiber_thread* this_worker_as_fiber_thread() noexcept {
+    return this_worker();
+}
+
+std::size_t stack_size_here() noexcept {
+    worker* const here = this_worker();
+    return here != nullptr ? here->home().options().stack_size : 0;
 }
 
 wake_reason suspend_task(task_base& self, clock::time_point deadline) noexcept {
@@ -227,6 +237,16 @@ void report_unretrieved(task_base& failed, std::uint32_t home_number, std::excep
     } catch (...) {
         std::fprintf(stderr, "coir: on_unhandled_exception itself threw: %s\n",
                      describe(std::current_exception()).c_str());
+    }
+}
+
+void report_unhandled_here(std::exception_ptr const& error) noexcept {
+    worker* const here = this_worker();
+    task_base* const task = here != nullptr ? here->current_task() : nullptr;
+    if (task != nullptr) {
+        report_unretrieved(*task, here->home().number(), error);
+    } else {
+        std::fprintf(stderr, "coir: unhandled exception in a generator or coroutine: %s\n", describe(error).c_str());
     }
 }
 

@@ -69,8 +69,9 @@ waiter& this_waiter() {
     if (task_base* const task = current_task_or_null()) {
         return *task;
     }
-    void* const object = this_thread_object([]() -> void* { return new thread_waiter; },
-                                            [](void* p) { delete static_cast<thread_waiter*>(p); });
+    void* const object = this_thread_object(
+        thread_object::waiter, []() -> void* { return new thread_waiter; },
+        [](void* p) { delete static_cast<thread_waiter*>(p); });
     return *static_cast<thread_waiter*>(object);
 }
 

@@ -77,6 +77,11 @@ void task_base::set_own_stack_size(std::size_t size) {
     has_own_stack = true;
 }
 
+coroutine_root& task_base::coroutines() {
+    cancel_lock const lock(*this);
+    return extra().coroutines;
+}
+
 std::size_t task_base::copy_name(char* buffer, std::size_t size) const noexcept {
     if (size == 0) {
         return 0;

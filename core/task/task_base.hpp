@@ -16,6 +16,7 @@
 // References: one for the handle, one for the runtime. The runtime's is released by the worker that ran the task; for a
 // task that was run in place it is released by whoever finds the stale queue entry.
 
+#include <coir/core/task/coroutine_root.hpp>
 #include <coir/core/task/shared_state.hpp>
 #include <coir/core/task/suspend.hpp>
 
@@ -35,6 +36,7 @@ struct task_extra {
     std::string name;
     std::string cancel_reason;
     std::size_t stack_size = 0;
+    coroutine_root coroutines;
 };
 
 /// What a new task needs of the place where it is spawned: looked up once.
@@ -135,6 +137,9 @@ public:
 
     /// Runs the callable, stores its result and wakes who waits. Never throws. May return on another thread.
     void run() noexcept;
+    /// For the task itself. Throws std::bad_alloc.
+    coroutine_root& coroutines();
+
     // --- references ------------------------------------------------------------------------------------------------
     // What is read and written here belongs to the one handle, and to whoever runs the task in place on its behalf.
     /// The runtime's reference goes together with the handle's, by one read-modify-write.

@@ -33,6 +33,7 @@
 // in several lists, goes through the lock of each list before the frame ends, linked or not.
 
 #include <coir/core/base/clock.hpp>
+#include <coir/core/task/coroutine_root.hpp>
 #include <coir/core/task/wait_word.hpp>
 
 #include <cstddef>
@@ -77,6 +78,8 @@ public:
     wake_reason sleep_until(clock::time_point deadline) noexcept;
 
     void unpark() noexcept;
+
+    coroutine_root coroutines;
 };
 
 /// Waiters that were claimed under a lock, to be woken after it was released. Allocates nothing.

@@ -4,6 +4,8 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/generator.hpp>
+
 #include <gmock/gmock.h>
 
 namespace coir {
@@ -43,6 +45,21 @@ TEST_F(stack_overflow, message_names_the_task_that_runs_on_the_stack_of_its_awai
     EXPECT_DEATH(run(runtime_options{.workers = 1},
                      [] { spawn(task_options{.name = "guest"}, [] { return recurse(k_too_deep); }).get(); }),
                  testing::AllOf(testing::HasSubstr("guest"), testing::HasSubstr("stack")));
+}
+
+TEST_F(stack_overflow, message_names_the_task_whose_generator_needs_too_much) {
+    EXPECT_DEATH(run(runtime_options{.workers = 1},
+                     [] {
+                         spawn(task_options{.name = "consumer"}, [] {
+                             yield();
+                             generator<int> g([](auto& give) {
+                                 yield();
+                                 give(recurse(k_too_deep));
+                             });
+                             return *g.begin();
+                         }).wait();
+                     }),
+                 testing::AllOf(testing::HasSubstr("consumer"), testing::HasSubstr("stack")));
 }
 
 }  // namespace

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/fiber/fiber_pool.hpp"
+#include "core/fiber/stack_pool.hpp"
+#include "core/task/stack_switch_impl.hpp"
+#include "core/task/task_events.hpp"
+
+#include <coir/core/base/tls.hpp>
+#include <coir/core/task/suspend.hpp>
+#include <coir/core/task/task_base.hpp>
+
+namespace coir::detail {
+
+fiber& make_side_fiber(std::size_t size, void (*entry)(fiber_thread*), void* argument) {
+    fiber& made = make_fiber(stack_pool::for_size(size != 0 ? size : stack_size_here()), entry);
+    made.argument = argument;
+    return made;
+}
+
+fiber_thread& this_fiber_thread() {
+    if (fiber_thread* const worker = this_worker_as_fiber_thread()) {
+        return *worker;
+    }
+    void* const object = this_thread_object(
+        thread_object::fibers,
+        []() -> void* {
+            auto* const made = new fiber_thread;
+            made->attach_to_this_thread();
+            return made;
+        },
+        [](void* p) { delete static_cast<fiber_thread*>(p); });
+    return *static_cast<fiber_thread*>(object);
+}
+
+void switch_stack(fiber*& left, fiber& to, leaving how) noexcept {
+    fiber_thread& thread = this_fiber_thread();
+    left = thread.current;
+    switch_fiber(&thread, to, how);
+}
+
+side_shield::side_shield(bool always) noexcept {
+    task_base* const task = current_task_or_null();
+    if (task != nullptr && (always || this_stack_unwinds())) {
+        task_ = task;
+        id_ = task->id();
+        task->shield();
+    }
+}
+
+side_shield::~side_shield() {
+    // A coroutine that is destroyed after its task has ended unwinds in another task.
+    if (task_ != nullptr && task_ == current_task_or_null() && task_->id() == id_) {
+        task_->unshield();
+    }
+}
+
+}  // namespace coir::detail
