@@ -74,7 +74,9 @@ public:
         return process_map<Function, Range>(*this, std::forward<Range>(range), buffer_size);
     }
     template <auto Function, class Range, class Options>
-        requires requires(Options const& o) { o.buffer_size; }
+        requires requires(Options const& o) {
+            o.buffer_size;
+        }
     process_map<Function, Range> map(Range&& range, Options const& options) {
         return map<Function>(std::forward<Range>(range), options.buffer_size);
     }

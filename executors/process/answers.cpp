@@ -13,7 +13,9 @@
 #include <cerrno>
 #include <csignal>
 #include <new>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include <sys/epoll.h>
@@ -161,6 +163,7 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
     if (ours) {
         wire_input in(received.body);
         std::exception_ptr thrown;
+        std::optional<std::string> garbage;
         try {
             if (received.header.kind == frame_kind::value) {
                 job->load_result(in);
@@ -168,14 +171,19 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
                 thrown = read_exception(in);
             }
         } catch (wire_error const& error) {
-            job_of(from);
-            job->state().set_error(std::make_exception_ptr(
-                worker_died("the " + described(from) + " was killed: " + error.what(), SIGKILL, -1)));
-            doom(from, error.what());
-            job->state().complete();
-            return;
+            garbage = error.what();
+        } catch (cereal::Exception const& error) {
+            garbage = error.what();  // a variant of no such kind, say
         } catch (...) {
             thrown = std::current_exception();  // from the result's own code, or no memory for it
+        }
+        if (garbage) {
+            let_go(job_of(from));
+            job->state().set_error(std::make_exception_ptr(
+                worker_died("the " + described(from) + " was killed: " + *garbage, SIGKILL, -1)));
+            doom(from, std::move(*garbage));
+            job->state().complete();
+            return;
         }
         if (thrown) {
             try {
@@ -185,7 +193,7 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
             }
         }
     }
-    job_of(from);
+    let_go(job_of(from));
     {
         std::lock_guard const guard(lock_);
         ++counters_.completed;
@@ -303,6 +311,7 @@ void process_pool::bury(worker_process& dead) {
         std::string text = "the " + described(dead) + " " + end.text() + " while it ran a job";
         text += dead.doom.empty() ? "" : ": " + dead.doom;
         complete_with(job, std::make_exception_ptr(worker_died(text, end.signal, end.exit_status)));
+        let_go(job);
     }
 }
 

@@ -42,7 +42,8 @@ inline constexpr std::size_t k_share_alignment = 64;
 /// Appends to a buffer. Spans of k_shared_from bytes and more are only noted, for a segment of shared memory.
 class wire_output : public cereal::OutputArchive<wire_output, cereal::AllowEmptyClassElision> {
 public:
-    explicit wire_output(byte_buffer& to) : cereal::OutputArchive<wire_output, cereal::AllowEmptyClassElision>(this), to_(to) {}
+    explicit wire_output(byte_buffer& to)
+        : cereal::OutputArchive<wire_output, cereal::AllowEmptyClassElision>(this), to_(to) {}
 
     void write(void const* data, std::size_t size) {
         if (size > k_largest_frame || to_.size() > k_largest_frame - size) {

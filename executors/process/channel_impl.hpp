@@ -18,7 +18,8 @@ struct channel_result {
 
 /// One attempt to send; with `passed`, that descriptor goes with the first byte. Never raises SIGPIPE. `may_block`: wait
 /// for room.
-channel_result send_some(int socket, std::span<std::byte const> bytes, int passed = -1, bool may_block = false) noexcept;
+channel_result send_some(int socket, std::span<std::byte const> bytes, int passed = -1,
+                         bool may_block = false) noexcept;
 
 /// One attempt to receive, without waiting. A descriptor that comes along is thrown away by the kernel.
 channel_result receive_some(int socket, std::span<std::byte> to) noexcept;

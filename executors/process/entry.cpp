@@ -35,8 +35,7 @@ constexpr std::size_t k_kept_buffer = std::size_t{1} << 20;
 class mapping {
 public:
     mapping() = default;
-    mapping(int fd, std::size_t size)
-        : address_(::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0)), size_(size) {
+    mapping(int fd, std::size_t size) : address_(::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0)), size_(size) {
         if (address_ == MAP_FAILED) {
             throw std::system_error(errno, std::generic_category(), "coir: a job's shared memory");
         }
@@ -154,7 +153,8 @@ private:
             });
         } catch (...) {
             flush_output();
-            return answer(frame_kind::error, message.header.job, [](wire_output& out) { write_current_exception(out); });
+            return answer(frame_kind::error, message.header.job,
+                          [](wire_output& out) { write_current_exception(out); });
         }
     }
 
@@ -197,7 +197,8 @@ private:
 int serve_pool(std::string const& text) noexcept {
     auto const marker = worker_marker::parse(text);
     if (!marker || !confine_worker(*marker)) {
-        std::fprintf(stderr, "coir: %s is set, but there is no process pool that wants this process\n", k_worker_marker);
+        std::fprintf(stderr, "coir: %s is set, but there is no process pool that wants this process\n",
+                     k_worker_marker);
         return k_failed;
     }
     try {

@@ -35,12 +35,13 @@ enum class family : std::uint8_t { simple, with_code, remote, cancelled };
 template <class... Es>
 struct type_list {};
 
-using simple_types = type_list<
-    std::exception, std::bad_alloc, std::bad_array_new_length, std::bad_cast, std::bad_any_cast, std::bad_typeid,
-    std::bad_exception, std::bad_function_call, std::bad_weak_ptr, std::bad_optional_access, std::bad_variant_access,
-    std::logic_error, std::domain_error, std::invalid_argument, std::length_error, std::out_of_range, std::runtime_error,
-    std::range_error, std::overflow_error, std::underflow_error, timeout_error, broken_promise, invalid_state,
-    channel_closed, executor_shut_down, broken_executor, worker_start_error, no_running_runtime>;
+using simple_types =
+    type_list<std::exception, std::bad_alloc, std::bad_array_new_length, std::bad_cast, std::bad_any_cast,
+              std::bad_typeid, std::bad_exception, std::bad_function_call, std::bad_weak_ptr, std::bad_optional_access,
+              std::bad_variant_access, std::logic_error, std::domain_error, std::invalid_argument, std::length_error,
+              std::out_of_range, std::runtime_error, std::range_error, std::overflow_error, std::underflow_error,
+              timeout_error, broken_promise, invalid_state, channel_closed, executor_shut_down, broken_executor,
+              worker_start_error, no_running_runtime>;
 
 enum class coded_type : std::uint8_t { system_error, ios_failure, filesystem_error, future_error, regex_error };
 enum class category : std::uint8_t { generic, system, iostream, future };
@@ -73,8 +74,8 @@ E read_enum(wire_input& in, E last) {
 
 std::string readable_name(std::type_info const& type) {
     int status = 0;
-    std::unique_ptr<char, void (*)(void*)> const readable(
-        abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+    std::unique_ptr<char, void (*)(void*)> const readable(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                          &std::free);
     return status == 0 ? readable.get() : type.name();
 }
 
@@ -214,9 +215,9 @@ std::exception_ptr read_coded(wire_input& in) {
         std::filesystem::path const first = read_text(in);
         std::filesystem::path const second = read_text(in);
         using std::filesystem::filesystem_error;
-        return std::make_exception_ptr(second.empty() ? (first.empty() ? filesystem_error(text, code)
-                                                                       : filesystem_error(text, first, code))
-                                                      : filesystem_error(text, first, second, code));
+        return std::make_exception_ptr(
+            second.empty() ? (first.empty() ? filesystem_error(text, code) : filesystem_error(text, first, code))
+                           : filesystem_error(text, first, second, code));
     }
     case coded_type::future_error:
         return std::make_exception_ptr(std::future_error(static_cast<std::future_errc>(value)));

@@ -83,7 +83,7 @@ private:
     std::size_t staged_end_ = 0;
     bool in_body_ = false;
     frame_header header_;
-    byte_buffer body_;          // its size: what there is room for
+    byte_buffer body_;           // its size: what there is room for
     std::size_t body_have_ = 0;  // of which so many bytes have arrived
 };
 

@@ -166,7 +166,8 @@ void* address_of_function(function_name const& name) {
         }
         if (!found) {
             throw std::runtime_error("the worker has another build of " +
-                                     (name.path.empty() ? std::string("the program") : name.path) + ", or cannot load it");
+                                     (name.path.empty() ? std::string("the program") : name.path) +
+                                     ", or cannot load it");
         }
         known.push_back(std::move(*found));
         home = &known.back();

@@ -43,14 +43,14 @@ public:
     enum class where : std::uint8_t { nowhere, queued, running };
 
     std::shared_ptr<process_pool> pool;
-    std::shared_ptr<byte_buffer> frame;     // the whole message to the worker
-    std::shared_ptr<segment> shared;        // what it refers to in shared memory
+    std::shared_ptr<byte_buffer> frame;  // the whole message to the worker
+    std::shared_ptr<segment> shared;     // what it refers to in shared memory
     std::uint64_t id = 0;
-    worker_process* worker = nullptr;       // while running
-    remote_job* next = nullptr;             // in the queue
+    worker_process* worker = nullptr;  // while running
+    remote_job* next = nullptr;        // in the queue
     remote_job* previous = nullptr;
     where place = where::nowhere;
-    std::uint8_t lost_before_start = 0;     // how many workers died before they had read it
+    std::uint8_t lost_before_start = 0;  // how many workers died before they had read it
 
 protected:
     ~remote_job() = default;

@@ -44,7 +44,7 @@ void block_all_signals() noexcept {
 
 void process_pool::keep() {
     block_all_signals();
-    name_this_thread("coir-keeper", std::string_view("p"));
+    name_this_thread("coir", "keeper");
     while (!is_over()) {
         start_workers();
         wait_for_events();
@@ -113,8 +113,8 @@ void process_pool::start_workers() {
     for (;;) {
         {
             std::lock_guard const guard(lock_);
-            bool const wanted = live_ < options_.max_workers &&
-                                (queue_.size() > starting_ || (!closed_ && live_ < target_));
+            bool const wanted =
+                live_ < options_.max_workers && (queue_.size() > starting_ || (!closed_ && live_ < target_));
             if (!wanted || broken_ || std::chrono::steady_clock::now() < next_start_) {
                 return;
             }
@@ -146,9 +146,10 @@ void process_pool::start_one() {
             --live_;
             --starting_;
         }
-        start_has_failed(std::make_exception_ptr(worker_start_error(
-                             std::string("coir::process_pool_executor: no worker process can be started: ") + error.what())),
-                         false);
+        start_has_failed(
+            std::make_exception_ptr(worker_start_error(
+                std::string("coir::process_pool_executor: no worker process can be started: ") + error.what())),
+            false);
         return;
     }
     std::lock_guard const guard(lock_);
@@ -158,8 +159,8 @@ void process_pool::start_one() {
 void process_pool::send_setup(worker_process& to) {
     auto frame = std::make_shared<byte_buffer>(begin_frame_buffer());
     wire_output out(*frame);
-    write_setup(out, {to.number, options_.memory_limit, static_cast<std::uint64_t>(options_.cpu_limit.count()),
-                      initializer_});
+    write_setup(
+        out, {to.number, options_.memory_limit, static_cast<std::uint64_t>(options_.cpu_limit.count()), initializer_});
     finish_frame(*frame, frame_kind::setup);
     std::lock_guard const io(to.io);
     to.sending = {std::move(frame), nullptr, 0};
@@ -194,6 +195,7 @@ void process_pool::give_up(std::exception_ptr why) {
     }
     for (job_ref const& job : waiting) {
         complete_with(job, why);
+        let_go(job);
     }
 }
 

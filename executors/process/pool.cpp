@@ -122,8 +122,8 @@ job_ref job_queue::pop_front() noexcept {
 // ---- the pool --------------------------------------------------------------------------------------------------------
 
 process_pool::process_pool(process_pool_options options)
-    : options_(checked(std::move(options))), arguments_(arguments_of_main()), initializer_(name_of(options_.initializer)),
-      owner_(::getpid()), segments_(std::make_shared<segment_pool>()),
+    : options_(checked(std::move(options))), arguments_(arguments_of_main()),
+      initializer_(name_of(options_.initializer)), owner_(::getpid()), segments_(std::make_shared<segment_pool>()),
       epoll_(opened(::epoll_create1(EPOLL_CLOEXEC), "coir::process_pool_executor: epoll_create1")),
       wake_(opened(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "coir::process_pool_executor: eventfd")) {
     idle_.reserve(options_.max_workers);
@@ -145,8 +145,8 @@ std::shared_ptr<process_pool> process_pool::make(process_pool_options options) {
 
 void process_pool::refuse_in_a_fork() const {
     if (::getpid() != owner_) {
-        throw broken_executor(
-            "coir::process_pool_executor: this process is a fork of the one that made the pool, and has none of its threads");
+        throw broken_executor("coir::process_pool_executor: this process is a fork of the one that made the pool, and "
+                              "has none of its threads");
     }
 }
 
@@ -253,6 +253,15 @@ void process_pool::withdraw(remote_job& job) noexcept {
             wake_keeper();
         }
     }
+    let_go(taken);
+}
+
+// Its bytes are of no use any more, while its result may be kept for long. For whoever has taken it out of the pool.
+void process_pool::let_go(job_ref const& job) noexcept {
+    if (job) {
+        job->frame.reset();
+        job->shared.reset();
+    }
 }
 
 void process_pool::close(bool cancel_pending) {
@@ -273,6 +282,7 @@ void process_pool::close(bool cancel_pending) {
         wake_keeper();
     }
     for (job_ref const& job : dropped) {
+        let_go(job);
         job->state().request_cancel("the executor was shut down");
     }
 }

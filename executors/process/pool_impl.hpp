@@ -88,6 +88,7 @@ private:
     void send_or_watch(worker_process& to) noexcept;
     /// Under lock_.
     bool needs_another() const noexcept;
+    static void let_go(job_ref const& job) noexcept;
     void complete_with(job_ref const& job, std::exception_ptr const& error) noexcept;
     /// Under lock_: so its descriptor cannot have become somebody else's.
     void wake_keeper() noexcept;
@@ -128,7 +129,7 @@ private:
 
     process_pool_options const options_;
     std::vector<std::string> const arguments_;  // main()'s
-    byte_buffer const initializer_;  // its name, as it stands in messages
+    byte_buffer const initializer_;             // its name, as it stands in messages
     pid_t const owner_;
     std::shared_ptr<segment_pool> const segments_;
     owned_descriptor epoll_;

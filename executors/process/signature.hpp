@@ -49,7 +49,9 @@ struct parameters_of<R (*)(Ps...) noexcept, Args...> {
     using type = parameter_list<Ps...>;
 };
 template <class F, class... Args>
-    requires requires { &F::operator(); }
+    requires requires {
+        &F::operator();
+    }
 struct parameters_of<F, Args...> : parameters_of_member<decltype(&F::operator())> {};
 
 // ---- which types -----------------------------------------------------------------------------------------------------
@@ -150,20 +152,23 @@ struct remote_function;
 
 template <auto Function, class... Ps>
 struct remote_function<Function, parameter_list<Ps...>> {
-    static_assert(!(k_parameter_is_in_out<Ps> || ...),
-                  "coir::process_pool_executor: the function takes a non-const lvalue reference, but what it writes there "
-                  "would stay in the worker process: take a value, return the result");
+    static_assert(
+        !(k_parameter_is_in_out<Ps> || ...),
+        "coir::process_pool_executor: the function takes a non-const lvalue reference, but what it writes there "
+        "would stay in the worker process: take a value, return the result");
     static_assert(!(k_parameter_is_pointer<Ps> || ...),
                   "coir::process_pool_executor: the function takes a pointer, which means nothing in another process: "
                   "take a value, std::string or std::span<const std::byte>");
-    static_assert(!(k_parameter_is_foreign_view<Ps> || ...),
-                  "coir::process_pool_executor: the function takes a view of memory that another process does not have: "
-                  "take a container, std::string_view or std::span<const std::byte>");
+    static_assert(
+        !(k_parameter_is_foreign_view<Ps> || ...),
+        "coir::process_pool_executor: the function takes a view of memory that another process does not have: "
+        "take a container, std::string_view or std::span<const std::byte>");
 
     using result = std::invoke_result_t<decltype(Function) const&, Ps...>;
-    static_assert(k_result_can_be_sent<result>,
-                  "coir::process_pool_executor: the function returns a reference, pointer or view, which would refer to "
-                  "memory of the worker process: return a value");
+    static_assert(
+        k_result_can_be_sent<result>,
+        "coir::process_pool_executor: the function returns a reference, pointer or view, which would refer to "
+        "memory of the worker process: return a value");
     using value_type = std::remove_cv_t<result>;
 
     static void thunk(wire_input& in, wire_output& out) {
@@ -184,9 +189,10 @@ struct remote_function<Function, parameter_list<Ps...>> {
 
     template <class... Args>
     static void save_arguments(wire_output& out, Args&&... args) {
-        static_assert(sizeof...(Args) == sizeof...(Ps),
-                      "coir::process_pool_executor: as many arguments as the function has parameters (default arguments "
-                      "are not known here)");
+        static_assert(
+            sizeof...(Args) == sizeof...(Ps),
+            "coir::process_pool_executor: as many arguments as the function has parameters (default arguments "
+            "are not known here)");
         static_assert((std::is_convertible_v<Args&&, Ps> && ...) ||
                           (std::is_convertible_v<Args&&, std::remove_cvref_t<Ps>> && ...),
                       "coir::process_pool_executor: an argument does not convert to the function's parameter");

@@ -76,8 +76,9 @@ bool is_inherited(std::string_view name, std::vector<std::string> const& inherit
     auto const matches = [name](std::string_view pattern) {
         return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : name == pattern;
     };
-    return name != k_worker_marker && (std::any_of(inherited.begin(), inherited.end(), matches) ||
-                                       std::any_of(std::begin(k_always_inherited), std::end(k_always_inherited), matches));
+    return name != k_worker_marker &&
+           (std::any_of(inherited.begin(), inherited.end(), matches) ||
+            std::any_of(std::begin(k_always_inherited), std::end(k_always_inherited), matches));
 }
 
 }  // namespace
@@ -178,7 +179,8 @@ spawned_worker spawn_worker(std::vector<std::string> const& arguments, std::vect
 std::string process_end::text() const {
     if (signal != 0) {
         char const* const name = ::strsignal(signal);
-        return "was killed by signal " + std::to_string(signal) + (name != nullptr ? std::string(" (") + name + ")" : "");
+        return "was killed by signal " + std::to_string(signal) +
+               (name != nullptr ? std::string(" (") + name + ")" : "");
     }
     return exit_status >= 0 ? "exited with status " + std::to_string(exit_status) : "ended in a way that nobody knows";
 }

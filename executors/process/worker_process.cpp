@@ -22,8 +22,7 @@ bool worker_process::send_what_fits() noexcept {
                 return true;
             }
         }
-        auto const sent =
-            send_some(process.channel.get(), rest, with_descriptor ? sending.shared->descriptor() : -1);
+        auto const sent = send_some(process.channel.get(), rest, with_descriptor ? sending.shared->descriptor() : -1);
         if (sent.error == EAGAIN || sent.error == EWOULDBLOCK) {
             return false;
         }

@@ -53,8 +53,8 @@ struct worker_process : std::enable_shared_from_this<worker_process> {
     bool left_bytes_unread = false;  // it closed its end of the channel while something of ours lay there
     bool has_ended = false;
     bool was_late = false;
-    std::exception_ptr start_error;  // why it will not become ready
-    std::string doom;                // why the keeper has killed it
+    std::exception_ptr start_error;           // why it will not become ready
+    std::string doom;                         // why the keeper has killed it
     time_point deadline = time_point::max();  // when it is killed, starting, retiring or without a channel
 
     // --- under the pool's lock -------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -79,9 +81,9 @@ struct empty {
     void serialize(Archive&) {}
 };
 
-using everything = std::tuple<std::map<std::string, std::vector<int>>, std::optional<point>,
-                              std::variant<int, std::string>, std::unordered_map<int, std::vector<bool>>,
-                              std::vector<empty>, std::pair<double, char>>;
+using everything =
+    std::tuple<std::map<std::string, std::vector<int>>, std::optional<point>, std::variant<int, std::string>,
+               std::unordered_map<int, std::vector<bool>>, std::vector<empty>, std::pair<double, char>>;
 
 everything back(everything value) {
     return value;
@@ -155,8 +157,8 @@ TEST(process_pool, finds_functions_in_shared_libraries) {
 
 TEST(process_pool, values_of_all_kinds_arrive_as_they_were_sent) {
     process_pool_executor pool({.max_workers = 1});
-    everything const value{{{"a", {1, 2}}, {"b", {}}}, point{3, {"x", "y"}},    std::string("v"),
-                           {{7, {true, false}}},        std::vector<empty>(1000), {2.5, 'c'}};
+    everything const value{{{"a", {1, 2}}, {"b", {}}}, point{3, {"x", "y"}},     std::string("v"),
+                           {{7, {true, false}}},       std::vector<empty>(1000), {2.5, 'c'}};
     auto const got = pool.submit<&back>(value).get();
     EXPECT_EQ(std::get<0>(got), std::get<0>(value));
     EXPECT_EQ(std::get<1>(got), std::get<1>(value));
@@ -199,11 +201,32 @@ TEST(process_pool, spans_are_copied_before_submit_returns) {
     }
 }
 
+TEST(process_pool, results_that_are_kept_do_not_keep_their_arguments) {
+    process_pool_executor pool({.max_workers = 1});
+    std::vector<std::byte> const bytes(std::size_t{32} << 20);  // eight of them are all that is kept
+    std::vector<future<std::uint64_t>> kept;
+    auto const mapped = [] {
+        std::ifstream maps("/proc/self/maps");
+        int count = 0;
+        for (std::string line; std::getline(maps, line);) {
+            count += line.find("coir-arguments") != std::string::npos ? 1 : 0;
+        }
+        return count;
+    };
+    for (int i = 0; i < 20; ++i) {
+        kept.push_back(pool.submit<&sum_of>(bytes));
+        kept.back().wait();
+    }
+    EXPECT_LE(mapped(), 2);
+}
+
 TEST(process_pool, a_span_too_large_to_be_kept_arrives_too) {
     process_pool_executor pool({.max_workers = 1});
     std::vector<std::byte> const bytes(std::size_t{65} << 20, std::byte{1});
-    EXPECT_EQ(pool.submit<[](std::span<std::byte const> s) { return s.size() + static_cast<std::size_t>(s.back()); }>(bytes).get(),
-              bytes.size() + 1);
+    EXPECT_EQ(
+        pool.submit<[](std::span<std::byte const> s) { return s.size() + static_cast<std::size_t>(s.back()); }>(bytes)
+            .get(),
+        bytes.size() + 1);
 }
 
 TEST(process_pool, large_results_come_back) {

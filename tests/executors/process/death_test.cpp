@@ -58,8 +58,7 @@ std::function<bool(worker_died const&)> of_signal(int signal) {
 }
 
 TEST(process_pool_death, by_sigkill_fails_its_own_job_only) {
-    dies_alone<&test::die_of_kill>(
-        [](worker_died const& e) { return e.signal() == SIGKILL && e.exit_status() == -1; });
+    dies_alone<&test::die_of_kill>([](worker_died const& e) { return e.signal() == SIGKILL && e.exit_status() == -1; });
 }
 
 TEST(process_pool_death, by_a_bad_access_fails_its_own_job_only) {
@@ -217,8 +216,8 @@ TEST(process_pool_exceptions, of_the_standard_library_keep_their_type_and_text) 
         } catch (std::filesystem::filesystem_error const& error) {
             EXPECT_EQ(error.path1(), "a");
             EXPECT_EQ(error.path2(), "b");
-            EXPECT_STREQ(error.what(), std::filesystem::filesystem_error(
-                                           "reading", "a", "b", std::make_error_code(std::errc::io_error))
+            EXPECT_STREQ(error.what(), std::filesystem::filesystem_error("reading", "a", "b",
+                                                                         std::make_error_code(std::errc::io_error))
                                            .what());
         }
         EXPECT_THROW(pool.submit<&throws>(7).get(), cancelled);

@@ -153,9 +153,8 @@ TEST(process_pool_isolation, workers_can_gain_nothing_and_leave_no_core) {
 }
 
 TEST(process_pool_isolation, limits_are_in_force) {
-    process_pool_executor pool({.max_workers = 1,
-                                .memory_limit = test::k_bomb_limit,
-                                .cpu_limit = std::chrono::seconds(1)});
+    process_pool_executor pool(
+        {.max_workers = 1, .memory_limit = test::k_bomb_limit, .cpu_limit = std::chrono::seconds(1)});
     if (!test::k_sanitized) {
         EXPECT_EQ(pool.submit<&soft_limit>(RLIMIT_DATA).get(), test::k_bomb_limit);
     }
@@ -191,8 +190,7 @@ bool is_zombie(int number) {
 TEST(process_pool_isolation, no_worker_outlives_a_program_that_is_killed) {
     std::string const self = std::filesystem::read_symlink("/proc/self/exe");
     // The shell says its own number and becomes the program.
-    std::FILE* const output =
-        ::popen(("echo $$; exec " + self + " " + test::k_parent).c_str(), "r");
+    std::FILE* const output = ::popen(("echo $$; exec " + self + " " + test::k_parent).c_str(), "r");
     ASSERT_NE(output, nullptr);
     int parent = 0;
     int workers[2] = {};

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace coir {
@@ -114,6 +115,25 @@ TEST(process_pool_start, a_pool_that_is_never_used_starts_nothing) {
     EXPECT_EQ(pool.stats().workers_started, 0u);
 }
 
+TEST(process_pool_start, a_fork_of_the_program_cannot_use_the_pool) {
+    process_pool_executor pool({.max_workers = 1});
+    pool.submit<&times_initialised>().get();
+    int const child = ::fork();
+    if (child == 0) {
+        int status = 1;
+        try {
+            pool.submit<&times_initialised>();
+        } catch (broken_executor const&) {
+            status = 0;
+        }
+        ::_exit(status);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(pool.submit<&times_initialised>().get(), 0);
+}
+
 TEST(process_pool_start, a_pool_with_work_queued_finishes_it_when_it_is_destroyed) {
     on_one_and_four_workers([] {
         std::vector<future<std::uint64_t>> results;
@@ -133,11 +153,12 @@ TEST(process_pool_start, a_pool_with_work_queued_finishes_it_when_it_is_destroye
 TEST(process_pool_start, jobs_may_have_pools_and_runtimes_of_their_own) {
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ((pool.submit<[](std::uint64_t x) {
-                  return run([x] {
-                      process_pool_executor inner({.max_workers = 1});
-                      return inner.submit<&test::mix>(x).get();
-                  });
-              }>(6u).get()),
+                       return run([x] {
+                           process_pool_executor inner({.max_workers = 1});
+                           return inner.submit<&test::mix>(x).get();
+                       });
+                   }>(6u)
+                   .get()),
               test::mix(6));
 }
 

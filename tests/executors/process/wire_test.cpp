@@ -116,7 +116,9 @@ TEST(archive, refuses_every_beginning_of_a_value) {
     byte_buffer const whole = bytes_of(value);
     EXPECT_EQ(value_of<type>(whole), value);
     for (std::size_t size = 0; size < whole.size(); ++size) {
-        EXPECT_THROW(value_of<type>(byte_buffer(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))), wire_error) << size;
+        EXPECT_THROW(value_of<type>(byte_buffer(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))),
+                     wire_error)
+            << size;
     }
     byte_buffer more = whole;
     more.push_back(std::byte{1});
@@ -124,7 +126,8 @@ TEST(archive, refuses_every_beginning_of_a_value) {
 }
 
 TEST(archive, refuses_sizes_beyond_what_remains) {
-    for (std::uint64_t const size : {std::uint64_t{9}, std::uint64_t{1} << 30, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
+    for (std::uint64_t const size :
+         {std::uint64_t{9}, std::uint64_t{1} << 30, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
         byte_buffer bytes(16, std::byte{0});
         std::memcpy(bytes.data(), &size, sizeof size);
         EXPECT_THROW(value_of<std::vector<char>>(bytes), wire_error);
