@@ -19,6 +19,7 @@ struct owned_pointer {
 
 // constinit: no guard variable, no lazy initialisation on the way of every scheduler call.
 constinit thread_local worker* current_worker = nullptr;
+constinit thread_local fiber_thread* blocking_section = nullptr;
 constinit thread_local owned_pointer own_objects[2]{};
 
 }  // namespace
@@ -32,6 +33,17 @@ COIR_NOIPA worker* this_worker() noexcept {
 
 COIR_NOIPA void set_this_worker(worker* value) noexcept {
     current_worker = value;
+    asm volatile("" ::: "memory");
+}
+
+COIR_NOIPA fiber_thread* this_blocking_section() noexcept {
+    fiber_thread* result = blocking_section;
+    asm volatile("" : "+r"(result)::"memory");
+    return result;
+}
+
+COIR_NOIPA void set_this_blocking_section(fiber_thread* value) noexcept {
+    blocking_section = value;
     asm volatile("" ::: "memory");
 }
 

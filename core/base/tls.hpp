@@ -10,10 +10,16 @@
 namespace coir::detail {
 
 class worker;
+struct fiber_thread;
 
 /// The worker that runs on this thread, or nullptr on a thread that belongs to no runtime.
 worker* this_worker() noexcept;
 void set_this_worker(worker* value) noexcept;
+
+/// What stands in the place of the worker while the task on this thread blocks it (core/sched/blocking_section), or
+/// nullptr.
+fiber_thread* this_blocking_section() noexcept;
+void set_this_blocking_section(fiber_thread* value) noexcept;
 
 /// What core/task keeps for each plain thread.
 enum class thread_object : unsigned char { waiter, fibers };

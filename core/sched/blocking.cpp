@@ -17,6 +17,7 @@ blocking_section::blocking_section(worker& left) : task_(left.current_task()) {
     current = left.current;
     native = left.native;
     eh = left.eh;
+    set_this_blocking_section(this);
     worker::leave(&left);
     left.home().threads().hand_over(left, next);
 }
@@ -28,6 +29,7 @@ blocking_section::~blocking_section() {
 
 void blocking_section::resume_task() noexcept {
     task_base& task = *task_;
+    set_this_blocking_section(nullptr);
     task.home().make_ready(task);
 }
 

@@ -20,15 +20,21 @@ fiber_thread& this_fiber_thread() {
     if (fiber_thread* const worker = this_worker_as_fiber_thread()) {
         return *worker;
     }
+    if (fiber_thread* const section = this_blocking_section()) {
+        return *section;
+    }
+    struct plain_thread : fiber_thread {
+        fiber own;
+    };
     void* const object = this_thread_object(
         thread_object::fibers,
         []() -> void* {
-            auto* const made = new fiber_thread;
-            made->attach_to_this_thread();
+            auto* const made = new plain_thread;
+            made->attach_to_this_thread(made->own);
             return made;
         },
-        [](void* p) { delete static_cast<fiber_thread*>(p); });
-    return *static_cast<fiber_thread*>(object);
+        [](void* p) { delete static_cast<plain_thread*>(p); });
+    return *static_cast<plain_thread*>(object);
 }
 
 void switch_stack(fiber*& left, fiber& to, leaving how) noexcept {

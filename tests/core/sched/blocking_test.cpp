@@ -189,6 +189,27 @@ TEST(blocking, awaited_in_place_lets_its_awaiter_be_cancelled) {
     });
 }
 
+TEST(blocking, generators_work_inside_and_around_it) {
+    on_one_and_four_workers([] {
+        auto numbers = [](auto& yield) {
+            for (int i = 0; i < 3; ++i) {
+                yield(blocking([i] { return i; }));
+            }
+        };
+        int sum = 0;
+        for (int i : coir::generator<int>(numbers)) {
+            sum += i;
+            coir::yield();
+        }
+        blocking([&] {
+            for (int i : coir::generator<int>(numbers)) {
+                sum += i;
+            }
+        });
+        EXPECT_EQ(sum, 6);
+    });
+}
+
 TEST(blocking, holds_back_virtual_time) {
     run(runtime_options{.virtual_time = true}, [] {
         auto const start = coir::clock::now();
