@@ -5,6 +5,23 @@
 
 namespace coir::detail {
 
+void await_all_settled(std::span<gathered const> children) {
+    std::vector<shared_state_base*> states;
+    states.reserve(children.size());
+    for (gathered const& child : children) {
+        states.push_back(child.state);
+    }
+    bool cancelled = false;
+    {
+        wait_many wait(states, wait_many::until::all);
+        cancelled = wait.run();
+    }
+    if (cancelled) {
+        cancel_and_await(states);
+        current_task_or_null()->deliver_cancel();
+    }
+}
+
 void await_all(std::span<gathered const> children) {
     std::vector<shared_state_base*> states;
     std::vector<shared_state_base*> owned;
@@ -20,7 +37,7 @@ void await_all(std::span<gathered const> children) {
     {
         wait_many wait(states, wait_many::until::all_or_failure);
         cancelled = wait.run();
-        failed = wait.first_failed();
+        failed = wait.first_early();
     }
     task_base* const self = current_task_or_null();
     if (cancelled) {

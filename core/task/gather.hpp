@@ -4,11 +4,12 @@
 // Synopsis
 //   gather(awaitables...)   waits for all, results in argument order   -> std::tuple
 //   gather(range)           the same for a range                       -> std::vector
+//   gather_settled(...)     the same, and never throws what they threw -> tuple or vector of outcome<T>
 // An awaitable is a task, a future, a shared_future, or a callable, which is spawned.
 
-#include <coir/core/task/future.hpp>
-#include <coir/core/task/task.hpp>
-#include <coir/core/task/timeout.hpp>
+#include <coir/core/task/awaitable.hpp>
+#include <coir/core/task/outcome.hpp>
+#include <coir/core/task/task_ref.hpp>
 
 #include <concepts>
 #include <ranges>
@@ -31,6 +32,8 @@ struct gathered {
 /// Waits until all are done; returns early, all the same, when one has failed, but waits for the owned ones. Throws the
 /// first failure. A cancellation of the caller cancels them all, and is thrown when they have ended.
 void await_all(std::span<gathered const> children);
+/// Waits until all are done. A cancellation of the caller does as above.
+void await_all_settled(std::span<gathered const> children);
 
 // void has no place in a tuple.
 template <class T>
@@ -46,7 +49,7 @@ class gather_argument<A> {
 public:
     using value_type = typename std::remove_cvref_t<A>::value_type;
     explicit gather_argument(A&& a) : handle_(std::forward<A>(a)) {}
-    gathered child() const { return {checked(), false}; }
+    gathered child() const { return {&state_of(handle_), false}; }
     gather_value_t<value_type> take() {
         if constexpr (std::is_void_v<value_type>) {
             handle_.get();
@@ -56,13 +59,9 @@ public:
         }
     }
 
+    outcome<value_type> settle() { return settled_outcome(handle_); }
+
 private:
-    shared_state_base* checked() const {
-        if (!handle_.state()) {
-            throw_no_state("gather: a handle is empty");
-        }
-        return handle_.state().get();
-    }
     A handle_;  // A is a reference for an lvalue
 };
 
@@ -91,6 +90,7 @@ public:
             return task_.get();
         }
     }
+    outcome<value_type> settle() { return settled_outcome(task_); }
 
 private:
     task<value_type> task_;
@@ -103,6 +103,39 @@ auto gather_all(gather_argument<As>... arguments)
     await_all(children);
     // Braces: taken from left to right.
     return std::tuple<gather_value_t<typename gather_argument<As>::value_type>...>{arguments.take()...};
+}
+
+template <class... As>
+auto gather_all_settled(gather_argument<As>... arguments)
+    -> std::tuple<outcome<typename gather_argument<As>::value_type>...> {
+    gathered const children[] = {arguments.child()...};
+    await_all_settled(children);
+    return std::tuple<outcome<typename gather_argument<As>::value_type>...>{arguments.settle()...};
+}
+
+// Elements of a range that was moved in may be moved from.
+template <class Range, class Element = std::ranges::range_reference_t<Range>>
+using gathered_element_t = std::conditional_t<std::is_lvalue_reference_v<Range> || !std::is_lvalue_reference_v<Element>,
+                                              Element, std::remove_reference_t<Element>>;
+
+template <class Range>
+auto gather_arguments(Range& range) {
+    using passed = gathered_element_t<Range>;
+    std::vector<gather_argument<passed>> arguments;
+    for (auto&& e : range) {
+        arguments.emplace_back(static_cast<passed&&>(e));
+    }
+    return arguments;
+}
+
+template <class Argument>
+std::vector<gathered> children_of(std::vector<Argument> const& arguments) {
+    std::vector<gathered> children;
+    children.reserve(arguments.size());
+    for (auto const& a : arguments) {
+        children.push_back(a.child());
+    }
+    return children;
 }
 
 }  // namespace detail
@@ -123,27 +156,41 @@ auto gather(As&&... awaitables) {
 /// The same for a range of tasks, futures or callables; a vector of results, in the range's order.
 template <std::ranges::range Range>
 auto gather(Range&& range) {
-    using element = std::ranges::range_reference_t<Range>;
-    // Elements of a range that was moved in may be moved from.
-    using passed = std::conditional_t<std::is_lvalue_reference_v<Range> || !std::is_lvalue_reference_v<element>,
-                                      element, std::remove_reference_t<element>>;
-    using argument = detail::gather_argument<passed>;
-    std::vector<argument> arguments;
-    for (auto&& e : range) {
-        arguments.emplace_back(static_cast<passed&&>(e));
-    }
-    std::vector<detail::gathered> children;
-    children.reserve(arguments.size());
-    for (auto const& a : arguments) {
-        children.push_back(a.child());
-    }
-    detail::await_all(children);
+    using argument = detail::gather_argument<detail::gathered_element_t<Range>>;
+    auto arguments = detail::gather_arguments<Range>(range);
+    detail::await_all(detail::children_of(arguments));
     std::vector<detail::gather_value_t<typename argument::value_type>> results;
     results.reserve(arguments.size());
     for (auto& a : arguments) {
         results.push_back(a.take());
     }
     return results;
+}
+
+/// Waits for all awaitables and returns how each of them ended, in argument order, as outcome<T>; it throws nothing that
+/// they threw. Suspends. Cancelling the caller cancels all of them, waits for them, and throws `cancelled`.
+template <class... As>
+    requires(sizeof...(As) != 1 || (!std::ranges::range<As> && ...))
+auto gather_settled(As&&... awaitables) {
+    if constexpr (sizeof...(As) == 0) {
+        return std::tuple<>{};
+    } else {
+        return detail::gather_all_settled<As...>(detail::gather_argument<As>(std::forward<As>(awaitables))...);
+    }
+}
+
+/// The same for a range; a vector of outcomes, in the range's order.
+template <std::ranges::range Range>
+auto gather_settled(Range&& range) {
+    using argument = detail::gather_argument<detail::gathered_element_t<Range>>;
+    auto arguments = detail::gather_arguments<Range>(range);
+    detail::await_all_settled(detail::children_of(arguments));
+    std::vector<outcome<typename argument::value_type>> outcomes;
+    outcomes.reserve(arguments.size());
+    for (auto& a : arguments) {
+        outcomes.push_back(a.settle());
+    }
+    return outcomes;
 }
 
 }  // namespace coir

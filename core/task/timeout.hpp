@@ -9,6 +9,7 @@
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/errors.hpp>
+#include <coir/core/task/awaitable.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/task.hpp>
 #include <coir/core/task/timer_node.hpp>
@@ -86,24 +87,6 @@ decltype(auto) with_timeout(std::chrono::duration<Rep, Period> const& d, F&& f) 
 }
 
 namespace detail {
-template <class A>
-concept handle = requires(std::remove_cvref_t<A> const& a) {
-    a.state();
-    typename std::remove_cvref_t<A>::value_type;
-};
-
-// What an awaitable gives: a handle its value or reference, a callable its result.
-template <class A>
-struct awaited {
-    using type = spawn_result_t<A>;
-};
-template <handle A>
-struct awaited<A> {
-    using type = typename std::remove_cvref_t<A>::value_type;
-};
-template <class A>
-using awaited_t = typename awaited<A>::type;
-
 // A plain thread has no suspension points that a timer could end: it waits, and then cancels by itself.
 template <class A>
 typename A::value_type wait_for_on_thread(A& awaitable, clock::time_point deadline) {

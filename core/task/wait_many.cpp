@@ -36,22 +36,36 @@ wait_many::~wait_many() {
     unlink_all();
 }
 
+bool wait_many::ends_early(shared_state_base const& state) const noexcept {
+    switch (condition_) {
+    case until::all:
+        break;
+    case until::all_or_failure:
+        return state.has_error();
+    case until::all_or_exception:
+        return state.has_error() && !state.was_cancelled();
+    case until::any:
+        return true;
+    }
+    return false;
+}
+
 // Called under the lock of the state that completes: the waiter cannot leave before it is released, because it takes
 // every node out under those locks.
 void wait_many::on_one(shared_state_base& state, wake_list* wakes) noexcept {
-    bool const failed = condition_ == until::all_or_failure && state.has_error();
-    if (failed) {
+    bool const early = ends_early(state);
+    if (early) {
         shared_state_base* nobody = nullptr;
-        first_failed_.compare_exchange_strong(nobody, &state, std::memory_order_acq_rel);
+        first_early_.compare_exchange_strong(nobody, &state, std::memory_order_acq_rel);
     }
     bool const last = missing_.fetch_sub(1, std::memory_order_acq_rel) == 1;
-    if (wakes != nullptr && (failed || last)) {
+    if (wakes != nullptr && (early || last)) {
         wakes->claim(*who_);
     }
 }
 
-bool wait_many::run() {
-    wait_point wait(cancel_policy::only_interrupt);
+bool wait_many::run(clock::time_point deadline) {
+    wait_point wait(deadline, cancel_policy::only_interrupt);
     wait.is_for(k_waits_for_several, this);
     who_ = &wait.who();
     for (node& n : nodes_) {
@@ -61,13 +75,16 @@ bool wait_many::run() {
     }
     task_base* const self = current_task_or_null();
     bool cancelled = self != nullptr && self->cancel_is_pending() && self->accepts_cancel();
-    if (!cancelled && missing_.load(std::memory_order_acquire) != 0 && first_failed() == nullptr) {
+    if (!cancelled && !holds()) {
         cancelled = wait.suspend() == wake_reason::cancelled;
     } else {
         wait.withdraw();
     }
     unlink_all();
-    return cancelled && missing_.load(std::memory_order_acquire) != 0;
+    // What had come about already counts, and the cancellation waits for the next suspension point.
+    return cancelled && (condition_ == until::any || condition_ == until::all_or_exception
+                             ? !holds()
+                             : missing_.load(std::memory_order_acquire) != 0);
 }
 
 // Also waits for those that are just completing: afterwards nobody holds a pointer to a node.

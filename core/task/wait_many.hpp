@@ -15,19 +15,20 @@ namespace coir::detail {
 
 class wait_many {
 public:
-    enum class until : unsigned char { all, all_or_failure };
+    /// Until all are done; or, earlier: one has ended with an exception or by cancellation; one with an exception; any.
+    enum class until : unsigned char { all, all_or_failure, all_or_exception, any };
 
     wait_many(std::span<shared_state_base* const> states, until condition);
     wait_many(wait_many const&) = delete;
     wait_many& operator=(wait_many const&) = delete;
     ~wait_many();
 
-    /// Waits until the condition holds. True if a cancellation ended the wait instead, or was pending: it has not been
-    /// delivered. Suspends.
-    bool run();
+    /// Waits until the condition holds or the deadline has passed. True if a cancellation ended the wait instead, or was
+    /// pending: it has not been delivered. Suspends.
+    bool run(clock::time_point deadline = k_never);
 
-    /// The first state, in time, that ended with an exception; only with until::all_or_failure.
-    shared_state_base* first_failed() const noexcept { return first_failed_.load(std::memory_order_acquire); }
+    /// The first state, in time, that ended the wait early.
+    shared_state_base* first_early() const noexcept { return first_early_.load(std::memory_order_acquire); }
 
 private:
     struct node : completion_node {
@@ -35,6 +36,8 @@ private:
         shared_state_base* state = nullptr;
     };
 
+    bool ends_early(shared_state_base const& state) const noexcept;
+    bool holds() const noexcept { return missing_.load(std::memory_order_acquire) == 0 || first_early() != nullptr; }
     void on_one(shared_state_base& state, wake_list* wakes) noexcept;
     void unlink_all() noexcept;
     std::uint64_t first_pending_id() const noexcept;
@@ -44,7 +47,7 @@ private:
     until const condition_;
     std::vector<node> nodes_;
     std::atomic<std::size_t> missing_;
-    std::atomic<shared_state_base*> first_failed_{nullptr};
+    std::atomic<shared_state_base*> first_early_{nullptr};
     waiter* who_ = nullptr;
 };
 
