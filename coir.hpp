@@ -9,12 +9,15 @@
 #include <coir/core/sched/blocking.hpp>
 #include <coir/core/sched/runtime.hpp>
 #include <coir/core/task/as_completed.hpp>
+#include <coir/core/task/call_later.hpp>
+#include <coir/core/task/context.hpp>
 #include <coir/core/task/coroutine.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/gather.hpp>
 #include <coir/core/task/generator.hpp>
 #include <coir/core/task/shield.hpp>
 #include <coir/core/task/sleep.hpp>
+#include <coir/core/task/strand.hpp>
 #include <coir/core/task/task.hpp>
 #include <coir/core/task/task_group.hpp>
 #include <coir/core/task/task_ref.hpp>

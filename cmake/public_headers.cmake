@@ -11,6 +11,7 @@ set(COIR_PRIVATE_HEADERS
     "^core/fiber/"
     "^core/queue/"
     "^core/park/"
+    "^core/task/(done_callbacks|heritage|strand_state)\\.hpp$"
     "^core/time/timers\\.hpp$"
     "^core/io/"
     "^core/sched/"

@@ -36,21 +36,25 @@ constexpr std::uint64_t k_seeded_yield_every = 4;
 
 }  // namespace
 
-void worker::end_of_stretch() noexcept {
+task_base* worker::end_of_stretch() noexcept {
+    if (eager_caller_ != nullptr) [[unlikely]] {
+        return take_eager_caller();
+    }
     if (seeded_) [[unlikely]] {
         seeded_turn();
-        return;
+        return nullptr;
     }
     until_clock_ = k_clock_every;
     if (slice_ <= k_clock_every) {
         look_around();
-        return;
+        return nullptr;
     }
     slice_ -= k_clock_every;
     if ((reactor_.has_descriptors() || timers_.next_deadline() != k_never) &&
         std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
         look_around();
     }
+    return nullptr;
 }
 
 // With a seed: slices end by count only, and the next task is one of the first few.

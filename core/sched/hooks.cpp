@@ -5,6 +5,7 @@
 #include "core/io/this_reactor.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/worker.hpp"
+#include "core/task/done_callbacks.hpp"
 #include "core/task/record_cache.hpp"
 #include "core/task/run_in_place.hpp"
 #include "core/task/stack_switch_impl.hpp"
@@ -12,6 +13,7 @@
 #include "core/task/task_events.hpp"
 
 #include <coir/core/base/tls.hpp>
+#include <coir/core/task/future.hpp>
 #include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
 
@@ -134,8 +136,56 @@ birth begin_birth(scheduler& home, std::size_t size_class) {
     return {allocate_record(size_class), &home, current_task_or_null(), take_task_ids(1), home.number()};
 }
 
+birth begin_birth_of_callback(std::size_t size_class, task_base const* of) {
+    worker* const here = this_worker();
+    bool const in_a_task = here != nullptr && here->current_task() != nullptr;
+    if (of == nullptr || (in_a_task && here->home().number() == of->home_number())) {
+        return begin_birth(size_class);
+    }
+    // That runtime may have ended, so nothing but its number is used.
+    return {allocate_record(size_class), &of->home(), current_task_or_null(), take_task_ids(1), of->home_number()};
+}
+
 void spawn_record(scheduler& home, task_base& task) {
     home.spawn(task);
+}
+
+void spawn_record_eagerly(scheduler& home, task_base& task) {
+    worker* const here = this_worker();
+    if (here == nullptr || &here->home() != &home || here->current_task() == nullptr || home.is_shutting_down()) {
+        home.spawn(task);
+        return;
+    }
+    here->current_task()->before_suspension();
+    worker::run_eagerly(here, task);
+}
+
+void start_dormant(task_base& task) noexcept {
+    task.end_dormancy();
+    struct attempt {
+        task_base& task;
+        bool accepted;
+    } tried{task, false};
+    auto const start = [](scheduler& home, void* p) noexcept {
+        auto& t = *static_cast<attempt*>(p);
+        try {
+            home.spawn(t.task);
+            t.accepted = true;
+        } catch (std::exception const&) {
+            t.accepted = false;  // it has shut down, or is out of memory
+        }
+    };
+    worker* const here = this_worker();
+    if (here != nullptr && here->home().number() == task.home_number()) {
+        start(here->home(), &tried);
+    } else {
+        scheduler::with_live(task.home_number(), start, &tried);
+    }
+    if (tried.accepted) {
+        task.release_handle();
+    } else {
+        task.abandon_unspawned();
+    }
 }
 
 void make_task_ready(task_base& task) noexcept {
@@ -155,6 +205,9 @@ bool try_run_in_place(shared_state_base& awaited) noexcept {
         return false;
     }
     task_base const& self = *here->current_task();
+    if (self.has(task_base::k_on_strand)) [[unlikely]] {
+        return false;  // it could not let its strand go when the other one waits
+    }
     bool const may_be_cancelled = !self.is_shielded() && here->eh->uncaught_exceptions == 0;
     return may_be_cancelled && !self.cancel_is_pending() && worker::run_in_place(here, task);
 }
@@ -247,6 +300,27 @@ void report_unhandled_here(std::exception_ptr const& error) noexcept {
         report_unretrieved(*task, here->home().number(), error);
     } else {
         std::fprintf(stderr, "coir: unhandled exception in a generator or coroutine: %s\n", describe(error).c_str());
+    }
+}
+
+void report_unretrieved_error(shared_state_base& state) noexcept {
+    if (!state.is_done() || !state.has_error() || state.was_cancelled() || state.error_was_retrieved()) {
+        return;
+    }
+    std::exception_ptr const error = state.error();
+    worker* const here = this_worker();
+    task_base* const current = here != nullptr ? here->current_task() : nullptr;
+    try {
+        if (current != nullptr && here->home().on_unhandled()) {
+            auto const handler = here->home().on_unhandled();
+            (*handler)(task_ref(state_ptr<task_base>::share(current)), error);
+        } else {
+            std::fprintf(stderr, "coir: unhandled exception in a future that nobody looked at: %s\n",
+                         describe(error).c_str());
+        }
+    } catch (...) {
+        std::fprintf(stderr, "coir: on_unhandled_exception itself threw: %s\n",
+                     describe(std::current_exception()).c_str());
     }
 }
 

@@ -6,6 +6,7 @@
 #include "core/fiber/stack_pool.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/worker.hpp"
+#include "core/task/strand_state.hpp"
 
 #include <coir/core/base/assert.hpp>
 #include <coir/core/base/tls.hpp>
@@ -97,12 +98,15 @@ worker* worker::run_claimed(worker* self, task_base& task) {
     fiber* own = nullptr;
     try {
         self->fill_reserve();
-        if (task.has_own_stack) {
+        if (task.has(task_base::k_own_stack)) [[unlikely]] {
             own = &make_fiber(stack_pool::for_size(task.own_stack_size()), &own_stack_main);
         }
     } catch (std::bad_alloc const&) {
         self->starved_.push(&task);
         return self;
+    }
+    if (task.has(task_base::k_on_strand)) [[unlikely]] {
+        task.start_on_strand();
     }
     self->set_current(&task);
     if (own != nullptr) {
@@ -126,6 +130,9 @@ task_base* worker::next_starved() noexcept {
 }
 
 void worker::finish(task_base& task) noexcept {
+    if (task.has(task_base::k_on_strand)) [[unlikely]] {
+        pass_turn(task);
+    }
     counters_.tasks_ended.add_release(1);
     home_.task_ended();
     task.release_reference();
@@ -167,10 +174,20 @@ void worker::after_switch() noexcept {
     case after::nothing:
         break;
     case after::requeue_task:
-        push_local(*after_task_);
+        if (after_task_->state_of_run() != task_base::run_state::started) [[unlikely]] {
+            requeue_special(*after_task_);
+            break;
+        }
+        push_queue(*after_task_);
         wake_if_anybody_sleeps();
         break;
+    case after::hold_task:
+        hold_eager_caller(*after_task_);
+        break;
     case after::publish_task:
+        if (after_task_->state_of_run() == task_base::run_state::started_on_strand) [[unlikely]] {
+            pass_turn(*after_task_);  // before it can be seen, run and end: until then it keeps its strand alive
+        }
         if (after_task_->word.publish_suspended() == wait_step::make_ready) {
             push_ready(*after_task_);
         }
@@ -222,6 +239,11 @@ void worker::yield(worker* self) noexcept {
     for (;;) {
         task_base* const next = self->next_task_now();
         if (next == nullptr) {
+            if (task.has(task_base::k_on_strand) && task.strand().has_waiting()) [[unlikely]] {
+                task.suspended_on = self->current;
+                self->set_current(nullptr);
+                switch_to(self, self->idle_fibers_.pop(), after::requeue_task, &task);
+            }
             return;
         }
         if (self->is_new(*next)) {
@@ -241,6 +263,82 @@ void worker::yield(worker* self) noexcept {
         switch_to(self, *next->suspended_on, after::requeue_task, &task);
         return;
     }
+}
+
+// --- strands -----------------------------------------------------------------------------------------------------------
+
+bool worker::may_be_queued(task_base& task) noexcept {
+    switch (task.state_of_run()) {
+    case task_base::run_state::started_in_place:
+        task.in_place_ready_.store(true, memory_order_release);
+        return true;
+    case task_base::run_state::started_on_strand:
+        return task.strand().enter(task);
+    default:
+        return true;
+    }
+}
+
+// One of a strand has the turn, which goes on to the next one, or back to itself.
+void worker::requeue_special(task_base& task) noexcept {
+    if (may_be_queued(task)) {
+        push_queue(task);
+        wake_if_anybody_sleeps();
+    } else {
+        pass_turn(task);
+    }
+}
+
+void worker::pass_turn(task_base& leaving) noexcept {
+    task_base* const next = leaving.strand().leave();
+    if (next == nullptr) {
+        return;
+    }
+    if (&next->home() == &home_) {
+        push_queue(*next);
+        wake_another();
+    } else {
+        next->home().push_from_outside(*next);
+    }
+}
+
+// --- eager tasks -------------------------------------------------------------------------------------------------------
+
+// The caller waits, off its stack but in no queue, until this worker next asks for a task: that is when the eager one has
+// suspended or ended. On the same strand it waits for its turn instead, as the first of all.
+void worker::run_eagerly(worker* self, task_base& task) {
+    task_base& caller = *self->current_task();
+    bool const on_strand = task.has(task_base::k_on_strand);
+    bool const shares_strand =
+        on_strand && caller.has(task_base::k_on_strand) && &task.strand() == &caller.strand();
+    self->counters_.tasks_spawned.add(1);
+    if (on_strand && !shares_strand && !task.strand().enter(task)) {
+        return;  // not its turn: it starts later, as if it were not eager
+    }
+    self->handed_over_ = &task;
+    caller.suspended_on = self->current;
+    self->set_current(nullptr);
+    if (shares_strand) {
+        caller.strand().push_front(caller);
+        switch_to(self, self->idle_fibers_.pop(), after::nothing, nullptr);
+    } else {
+        switch_to(self, self->idle_fibers_.pop(), after::hold_task, &caller);
+    }
+}
+
+void worker::hold_eager_caller(task_base& caller) noexcept {
+    caller.queue_next = std::exchange(eager_caller_, &caller);
+    until_clock_ = 1;
+}
+
+task_base* worker::take_eager_caller() noexcept {
+    task_base* const caller = eager_caller_;
+    eager_caller_ = caller->queue_next;
+    until_clock_ = 1;
+    if (caller->state_of_run() == task_base::run_state::started_in_place) {
+        caller->in_place_ready_.store(true, memory_order_relaxed);
+    }
+    return caller;
 }
 
 // A task counts on a stack of the runtime's size: three quarters of it must be left here. (Otherwise each task of a long

@@ -5,6 +5,7 @@
 #include "core/sched/cores.hpp"
 #include "core/sched/deadlock.hpp"
 #include "core/sched/thread_place.hpp"
+#include "core/task/strand_state.hpp"
 #include "core/task/suspend_task.hpp"
 
 #include <coir/core/base/errors.hpp>
@@ -158,8 +159,10 @@ void scheduler::spawn(task_base& task) {
         task_ended();
         throw no_running_runtime("this runtime has been shut down");
     }
-    injector_.push(&task);
-    wake_a_sleeper();
+    if (!task.has(task_base::k_on_strand) || task.strand().enter(task)) {
+        injector_.push(&task);
+        wake_a_sleeper();
+    }
 }
 
 void scheduler::make_ready(task_base& task) noexcept {
@@ -168,9 +171,12 @@ void scheduler::make_ready(task_base& task) noexcept {
         here->push_ready(task);
         return;
     }
-    if (task.state_of_run() == task_base::run_state::started_in_place) {
-        task.in_place_ready_.store(true, memory_order_release);
+    if (worker::may_be_queued(task)) {
+        push_from_outside(task);
     }
+}
+
+void scheduler::push_from_outside(task_base& task) noexcept {
     // From the push on the task may run, end, and let the runtime end: that waits until this thread has left. Release:
     // partner is the acquire in shut_down().
     foreign_wakers_.fetch_add(1, std::memory_order_relaxed);
@@ -289,7 +295,7 @@ std::vector<state_ptr<task_base>> scheduler::live_tasks() const {
                 return;
             }
             auto* const task = static_cast<task_base*>(state.get());
-            if (&task->home() == s.home) {
+            if (&task->home() == s.home && task->state_of_run() != task_base::run_state::dormant) {
                 s.found.push_back(state_ptr<task_base>::share(task));
             }
         },

@@ -62,6 +62,9 @@ public:
     /// Puts a suspended task back.
     void make_ready(task_base& task) noexcept;
 
+    /// The same, on a thread that is none of its workers; without a look at the task's strand, of which it has the turn.
+    void push_from_outside(task_base& task) noexcept;
+
     /// Somebody pushed, and is no worker that could do it itself.
     void wake_a_sleeper() noexcept;
 

@@ -4,6 +4,7 @@
 #include "core/base/thread_name.hpp"
 #include "core/sched/cores.hpp"
 #include "core/sched/scheduler.hpp"
+#include "core/task/strand_state.hpp"
 
 #include <coir/core/base/tls.hpp>
 
@@ -83,10 +84,31 @@ void worker::arrive(fiber_thread* thread) noexcept {
     static_cast<worker*>(thread)->after_switch();
 }
 
-void worker::push_new(task_base& task) {
-    task.may_run_in_place = !task.has_own_stack;
-    queue_.owner().push(&task);
+void worker::count_spawn_and_push(task_base& task) {
+    // Counted before others can run it: an end that was counted before its spawn would make all tasks seem to have ended.
     counters_.tasks_spawned.add(1);
+    try {
+        queue_.owner().push(&task);
+    } catch (...) {
+        counters_.tasks_spawned.add(~std::uint64_t{0});
+        throw;
+    }
+}
+
+void worker::push_new(task_base& task) {
+    if (task.has(task_base::k_own_stack | task_base::k_on_strand)) [[unlikely]] {
+        if (task.has(task_base::k_on_strand)) {
+            counters_.tasks_spawned.add(1);
+            if (task.strand().enter(task)) {
+                push_queue(task);
+                wake_another();
+            }
+            return;
+        }
+    } else {
+        task.may_run_in_place = true;
+    }
+    count_spawn_and_push(task);
     wake_another();
 }
 

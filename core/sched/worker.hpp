@@ -70,6 +70,9 @@ public:
 
     scheduler& home() const noexcept { return home_; }
     unsigned index() const noexcept { return index_; }
+    /// What there is to do for a task that was started in some other way than by a worker before it goes into a queue
+    /// again. False: its strand keeps it until it is its turn.
+    COIR_NOINLINE static bool may_be_queued(task_base& task) noexcept;
     task_base* current_task() const noexcept { return current_task_.load(std::memory_order_relaxed); }
     reactor& poller() noexcept { return reactor_; }
     timers& timer_heap() noexcept { return timers_; }
@@ -102,6 +105,10 @@ public:
     /// Runs a task that has not started on the stack of the current one.
     static bool run_in_place(worker* self, task_base& awaited) noexcept;
 
+    /// Runs a new task at once, up to its first suspension; the calling task goes on then. Throws std::bad_alloc, with
+    /// nothing changed.
+    static void run_eagerly(worker* self, task_base& task);
+
     /// Puts a task that was suspended into this worker's queue, and wakes a sleeping worker if there is too much to do.
     void push_ready(task_base& task) noexcept;
 
@@ -116,7 +123,7 @@ private:
     // How often a task that awaits others in its own place asks the clock whether anybody should have a turn.
     static constexpr unsigned k_in_place_between_checks = 64;
 
-    enum class after : std::uint8_t { nothing, requeue_task, publish_task, keep_fiber, end_fiber };
+    enum class after : std::uint8_t { nothing, requeue_task, hold_task, publish_task, keep_fiber, end_fiber };
 
     // --- loop.cpp ------------------------------------------------------------------------------------------------------
     [[noreturn]] static void loop(fiber_thread* thread);
@@ -137,18 +144,25 @@ private:
     bool owes_a_turn() noexcept;
     bool has_room_in_place() const noexcept;
     bool take_ready_entry(task_base& task) noexcept;
+    void count_spawn_and_push(task_base& task);
+    void hold_eager_caller(task_base& caller) noexcept;
+    COIR_NOINLINE void requeue_special(task_base& task) noexcept;
+    COIR_NOINLINE void pass_turn(task_base& leaving) noexcept;
     void keep_idle(fiber& f) noexcept;
 
     // --- find.cpp ------------------------------------------------------------------------------------------------------
     task_base* next_task() noexcept;       // waits until there is one; null: stop
     task_base* next_task_now() noexcept {  // null: nothing in sight
         if (--until_clock_ == 0) [[unlikely]] {
-            end_of_stretch();
+            if (task_base* const first = end_of_stretch()) {
+                return first;
+            }
         }
         task_base* const task = queue_.owner().take_front();
         return task != nullptr ? task : next_task_elsewhere();
     }
-    COIR_NOINLINE void end_of_stretch() noexcept;
+    COIR_NOINLINE task_base* end_of_stretch() noexcept;  // a task that comes before all others, or null
+    task_base* take_eager_caller() noexcept;
     void seeded_turn() noexcept;
     std::uint64_t next_random() noexcept;
     COIR_NOINLINE task_base* next_task_elsewhere() noexcept;
@@ -163,10 +177,14 @@ private:
     void park() noexcept;
     void sleep_watched() noexcept;
     void get_up() noexcept;
+    // A suspended task. (One of a strand may have to wait for its turn instead.)
     void push_local(task_base& task) noexcept {
-        if (task.state_of_run() == task_base::run_state::started_in_place) [[unlikely]] {
-            task.in_place_ready_.store(true, memory_order_release);
+        if (task.state_of_run() != task_base::run_state::started && !may_be_queued(task)) [[unlikely]] {
+            return;
         }
+        push_queue(task);
+    }
+    void push_queue(task_base& task) noexcept {
         if (!queue_.owner().try_push(&task)) [[unlikely]] {
             push_into_full(task);
         }
@@ -188,6 +206,7 @@ private:
     after after_ = after::nothing;
     bool searching_ = false;
     unsigned until_clock_ = 1;  // tasks until the next look at the clock
+    task_base* eager_caller_ = nullptr;  // waits for an eager task to suspend; those of the outer ones behind it
     unsigned slice_ = 0;        // tasks until the next look at timers, poller and injector
     clock::time_point last_look_;
     unsigned until_turn_check_ = k_in_place_between_checks;

@@ -11,8 +11,10 @@
 #include <coir/core/base/errors.hpp>
 #include <coir/core/task/shared_state.hpp>
 #include <coir/core/task/suspend.hpp>
+#include <coir/core/task/task.hpp>
 
 #include <exception>
+#include <functional>
 #include <future>
 #include <string>
 #include <type_traits>
@@ -26,6 +28,10 @@ template <class T>
 class shared_future;
 
 namespace detail {
+
+/// The last reference to a future's state goes. If it holds an exception that nobody looked at, this goes to
+/// on_unhandled_exception, with the task that lets go of it; on a plain thread to stderr.
+void report_unretrieved_error(shared_state_base& state) noexcept;
 
 /// The state behind a promise and its futures. An executor derives from it to hear of a cancellation.
 template <class T>
@@ -67,6 +73,16 @@ public:
         this->complete();
         return true;
     }
+
+    callback_slot& callbacks() override { return callbacks_; }
+
+private:
+    void destroy() noexcept override {
+        report_unretrieved_error(*this);
+        delete this;
+    }
+
+    callback_slot callbacks_;
 };
 
 /// What future and shared_future have in common.
@@ -106,6 +122,17 @@ public:
         return state.error();
     }
     bool valid() const noexcept { return static_cast<bool>(state_); }
+
+    /// Calls `f()` when there is a result, or soon if there is one: in a task of the calling task's runtime, never inline, in
+    /// the order of registration; with the context variables of the registration, and on the strand of who registers. Its
+    /// exceptions go to on_unhandled_exception. Does not suspend. Throws no_running_runtime outside of a task,
+    /// std::bad_alloc.
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F>&>
+    void on_done(F&& f) const {
+        add_done_callback(checked(), nullptr,
+                          [f = std::decay_t<F>(std::forward<F>(f))]() mutable { std::invoke(f); });
+    }
 
     // For the library: the state behind the handle.
     state_ptr<future_state<T>> const& state() const noexcept { return state_; }
@@ -183,8 +210,8 @@ public:
         return *this;
     }
     ~promise() {
-        if (state_) {
-            state_->try_set_exception(std::make_exception_ptr(broken_promise()));
+        if (state_ && state_->try_set_exception(std::make_exception_ptr(broken_promise()))) {
+            state_->mark_retrieved();  // nobody has failed: no report if nobody asks
         }
     }
     void swap(promise& other) noexcept {

@@ -5,6 +5,7 @@
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task_base.hpp>
 
+#include "core/task/done_callbacks.hpp"
 #include "core/task/run_in_place.hpp"
 
 namespace coir::detail {
@@ -79,14 +80,24 @@ void shared_state_base::complete_contended() noexcept {
         node = node->next;  // the first to come stands last
     }
     wake_list wakes;
+    done_callbacks* callbacks = nullptr;
     while (node != nullptr) {
         completion_node* const earlier = node->previous;
         node->linked = false;
-        node->on_complete(*node, wakes);
+        if (node->on_complete != nullptr) {
+            node->on_complete(*node, wakes);
+        } else {
+            callbacks = static_cast<done_callbacks*>(node);
+        }
         node = earlier;
     }
+    // From k_done on whoever waited may let the state go; its callbacks are part of it.
+    auto const kept = state_ptr<shared_state_base>::share(callbacks != nullptr ? this : nullptr);
     word_.store(k_done, memory_order_release);
     wakes.wake_all();
+    if (callbacks != nullptr) {
+        callbacks->start_all();
+    }
 }
 
 std::exception_ptr shared_state_base::error() noexcept {

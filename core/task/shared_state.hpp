@@ -34,12 +34,28 @@
 
 namespace coir::detail {
 
+class done_callbacks;
 class shared_state_base;
+
+/// Where the callbacks of a state are, if it has any.
+class callback_slot {
+public:
+    callback_slot() = default;
+    callback_slot(callback_slot const&) = delete;
+    callback_slot& operator=(callback_slot const&) = delete;
+    ~callback_slot();
+
+    /// Of `state`, whose slot this is. Throws std::bad_alloc.
+    done_callbacks& get(shared_state_base& state);
+
+private:
+    atomic<done_callbacks*> callbacks_{nullptr};
+};
 
 /// Something to be done when a state completes. Lies in the frame of a waiter, or belongs to itself (callbacks).
 struct completion_node {
     /// Called once, under the state's lock: must not wake, suspend, throw or take another state's lock. Waiters that
-    /// it claims go into the list.
+    /// it claims go into the list. Null: the node is the state's done_callbacks.
     void (*on_complete)(completion_node&, wake_list&) noexcept = nullptr;
     completion_node* next = nullptr;
     completion_node* previous = nullptr;
@@ -75,6 +91,7 @@ public:
     std::exception_ptr error() noexcept;
     /// Throws the exception if there is one; it then counts as retrieved.
     void rethrow_error();
+    void mark_retrieved() noexcept { retrieved_.store(true, memory_order_relaxed); }
     bool error_was_retrieved() const noexcept { return retrieved_.load(memory_order_relaxed); }
 
     // --- waiting ---------------------------------------------------------------------------------------------------
@@ -93,6 +110,7 @@ public:
     /// Asks whoever produces the result to give up. False if done already.
     virtual bool request_cancel(std::string reason) = 0;
     virtual bool is_task() const noexcept { return false; }
+    virtual callback_slot& callbacks() = 0;
 
     // --- completing ------------------------------------------------------------------------------------------------
     /// True for exactly one caller, who then sets the result and calls complete().

@@ -13,6 +13,9 @@ void apply_options(task_base& task, task_options&& options) {
         stack_geometry::for_size(options.stack_size);  // throws for one that can never be had
         task.set_own_stack_size(options.stack_size);
     }
+    if (options.strand) {
+        task.join_strand(options.strand->state());
+    }
 }
 
 }  // namespace coir::detail

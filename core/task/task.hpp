@@ -3,11 +3,12 @@
 
 // Synopsis
 //   spawn(f, args...)            starts f(args...) concurrently          -> task<R>
-//   spawn(task_options, f, ...)  the same, with a name or a stack size
+//   spawn(task_options, f, ...)  the same, with a name, a stack size, a strand, or eagerly
 //   task<T>                      the handle: wait, take the value, cancel, detach
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/errors.hpp>
+#include <coir/core/task/strand.hpp>
 #include <coir/core/task/task_base.hpp>
 #include <coir/core/task/task_ref.hpp>
 
@@ -15,6 +16,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -28,6 +30,11 @@ struct task_options {
     std::string name = {};
     /// Address space of the task's own stack in bytes; 0: it shares the runtime's stacks.
     std::size_t stack_size = 0;
+    /// The strand that the task belongs to. Empty: that of the task that spawns it, if it has one.
+    std::optional<coir::strand> strand = std::nullopt;
+    /// Runs the task at once, up to its first suspension; then spawn() returns. (Not from outside of the runtime, nor while
+    /// another task of its strand runs.)
+    bool eager = false;
 };
 
 namespace detail {
@@ -125,6 +132,8 @@ birth begin_birth(std::size_t size_class);
 birth begin_birth(scheduler& home, std::size_t size_class);
 /// Puts a new task into a queue of `home`. Throws no_running_runtime if that has shut down, std::bad_alloc.
 void spawn_record(scheduler& home, task_base& task);
+/// As spawn_record(), and runs the task up to its first suspension.
+void spawn_record_eagerly(scheduler& home, task_base& task);
 void apply_options(task_base& task, task_options&& options);
 
 template <class F, class... Args>
@@ -142,6 +151,28 @@ struct record_guard {
         }
     }
 };
+
+/// To be started when `state` is done. Throws std::bad_alloc, and then has taken nothing.
+void add_callback(shared_state_base& state, task_base& callback);
+/// As begin_birth(size_class), for a callback of `other`: on a plain thread, and if that task's runtime is another one, in
+/// the runtime of that task. It may have ended.
+birth begin_birth_of_callback(std::size_t size_class, task_base const* of);
+
+/// `call()` is to be run, by a task of the calling task's runtime, when `state` is done. `of`: see above, or null.
+template <class Call>
+void add_done_callback(shared_state_base& state, task_base const* of, Call call) {
+    using record = task_record<void, Call>;
+    static_assert(sizeof(record) <= k_largest_record);
+    birth const born = begin_birth_of_callback(size_class_for(sizeof(record)), of);
+    auto* const made = new (born.memory) record(born, std::move(call));
+    made->make_dormant();
+    record_guard guard{made};
+    if (born.parent != nullptr && born.parent->has(task_base::k_on_strand | task_base::k_has_context)) {
+        task_base::inherit(*made, *born.parent);
+    }
+    add_callback(state, *made);
+    guard.record = nullptr;
+}
 
 }  // namespace detail
 
@@ -210,6 +241,19 @@ public:
     std::uint64_t id() const { return checked().id(); }
     task_ref ref() const { return task_ref(detail::state_ptr<detail::task_base>::share(&checked())); }
 
+    /// Calls `f(task_ref)` when the task has ended, or soon if it has: in a task of its own, never inline, in the order of
+    /// registration. It runs with the context variables of the registration, and on the strand of who registers. Its
+    /// exceptions go to on_unhandled_exception. From any thread. Does not suspend. Throws std::bad_alloc.
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F>&, task_ref>
+    void on_done(F&& f) const {
+        auto& state = checked();
+        detail::add_done_callback(state, &state,
+                                  [f = std::decay_t<F>(std::forward<F>(f)), self = ref()]() mutable {
+                                      std::invoke(f, std::move(self));
+                                  });
+    }
+
     /// Lets go of the task, which runs on.
     void detach() noexcept {
         if (auto* const state = state_.detach()) {
@@ -255,11 +299,16 @@ auto spawn_introduced(scheduler* home, task_options* options, Introduce&& introd
     birth const born = home != nullptr ? begin_birth(*home, size_class) : begin_birth(size_class);
     auto* const made = new (born.memory) record(born, std::forward<F>(function), std::forward<Args>(args)...);
     record_guard guard{made};
+    bool eagerly = false;
     if (options != nullptr) {
+        eagerly = options->eager;
         apply_options(*made, std::move(*options));
     }
+    if (born.parent != nullptr && born.parent->has(task_base::k_on_strand | task_base::k_has_context)) [[unlikely]] {
+        task_base::inherit(*made, *born.parent);
+    }
     introduce(*made);
-    spawn_record(*born.home, *made);
+    eagerly ? spawn_record_eagerly(*born.home, *made) : spawn_record(*born.home, *made);
     guard.record = nullptr;
     return task<result>(state_ptr<task_result<result>>::adopt(made));
 }

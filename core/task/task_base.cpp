@@ -4,6 +4,8 @@
 #include <coir/core/base/assert.hpp>
 #include <coir/core/base/back_off.hpp>
 
+#include "core/task/heritage.hpp"
+#include "core/task/strand_state.hpp"
 #include "core/task/task_events.hpp"
 
 #include <algorithm>
@@ -35,7 +37,9 @@ private:
     atomic<std::uint32_t>& cancel_;
 };
 
-task_base::~task_base() = default;
+task_base::~task_base() {
+    delete extra_.load(memory_order_acquire);
+}
 
 void task_base::destroy() noexcept {
     if (is_done() && has_error() && !was_cancelled() && !error_was_retrieved()) {
@@ -49,18 +53,21 @@ void task_base::destroy() noexcept {
     delete this;
 }
 
-task_extra& task_base::extra() {
-    if (!extra_) {
-        extra_ = std::make_unique<task_extra>();
+task_extra& task_base::make_extra() {
+    auto made = std::make_unique<task_extra>();
+    task_extra* found = nullptr;
+    if (extra_.compare_exchange_strong(found, made.get(), memory_order_acq_rel, memory_order_acquire)) {
+        return *made.release();
     }
-    return *extra_;
+    return *found;
 }
 
 std::string task_base::name() {
     {
         cancel_lock const lock(*this);
-        if (extra_ && !extra_->name.empty()) {
-            return extra_->name;
+        task_extra const* const more = extra_.load(memory_order_acquire);
+        if (more != nullptr && !more->name.empty()) {
+            return more->name;
         }
     }
     return "task-" + std::to_string(id_);
@@ -72,9 +79,35 @@ void task_base::set_name(std::string name) {
 }
 
 void task_base::set_own_stack_size(std::size_t size) {
-    cancel_lock const lock(*this);
     extra().stack_size = size;
-    has_own_stack = true;
+    add_trait(k_own_stack);
+}
+
+void task_base::join_strand(std::shared_ptr<strand_state> strand) {
+    extra().strand = std::move(strand);
+    add_trait(k_on_strand);
+}
+
+void task_base::inherit(task_base& child, task_base& parent) {
+    task_extra const& theirs = parent.extra();
+    if (parent.has(k_on_strand) && !child.has(k_on_strand)) {
+        child.join_strand(theirs.strand);
+    }
+    if (parent.has(k_has_context)) {
+        child.extra().context = theirs.context;
+        child.add_trait(k_has_context);
+    }
+}
+
+// Their destructors are the user's: they may wait, and may ask for other objects.
+void task_base::end_locals() noexcept {
+    while (extra().locals) {
+        auto const ending = std::exchange(extra().locals, nullptr);
+        while (!ending->entries.empty()) {
+            auto const last = std::move(ending->entries.back().object);
+            ending->entries.pop_back();
+        }
+    }
 }
 
 coroutine_root& task_base::coroutines() {
@@ -86,9 +119,10 @@ std::size_t task_base::copy_name(char* buffer, std::size_t size) const noexcept 
     if (size == 0) {
         return 0;
     }
-    if (extra_ && !extra_->name.empty()) {
-        std::size_t const length = std::min(size, extra_->name.size());
-        std::memcpy(buffer, extra_->name.data(), length);
+    task_extra const* const more = extra_.load(memory_order_acquire);
+    if (more != nullptr && !more->name.empty()) {
+        std::size_t const length = std::min(size, more->name.size());
+        std::memcpy(buffer, more->name.data(), length);
         return length;
     }
     char digits[20];
@@ -123,7 +157,7 @@ state_ptr<task_base> task_base::parent() const noexcept {
 }
 
 void task_base::run() noexcept {
-    if (cancel_is_pending()) {
+    if (cancel_is_pending() && !has(k_is_callback)) {
         discard();
         set_cancelled(std::make_exception_ptr(cancelled(cancel_reason())));
     } else {
@@ -131,6 +165,9 @@ void task_base::run() noexcept {
             invoke();
         } catch (...) {
             set_current_exception();
+        }
+        if (has(k_has_locals)) [[unlikely]] {
+            end_locals();
         }
     }
     complete();
@@ -156,7 +193,7 @@ task_base::cancel_result task_base::request_cancel_here(std::string const& reaso
         if (is_done()) {
             return cancel_result::done_already;
         }
-        if (!reason.empty() || extra_) {
+        if (!reason.empty() || extra_.load(memory_order_relaxed) != nullptr) {
             extra().cancel_reason = reason;
         }
         lock.count(k_one_request);
@@ -268,8 +305,8 @@ void task_base::deliver_cancel() {
     {
         cancel_lock lock(*this);
         lock.clear(k_requested);
-        if (extra_) {
-            reason = extra_->cancel_reason;
+        if (task_extra const* const more = extra_.load(memory_order_acquire)) {
+            reason = more->cancel_reason;
         }
     }
     throw cancelled(std::move(reason));
@@ -277,7 +314,8 @@ void task_base::deliver_cancel() {
 
 std::string task_base::cancel_reason() {
     cancel_lock lock(*this);
-    return extra_ ? extra_->cancel_reason : std::string();
+    task_extra const* const more = extra_.load(memory_order_acquire);
+    return more != nullptr ? more->cancel_reason : std::string();
 }
 
 bool task_base::start_forwarding_cancel(shared_state_base& target) noexcept {
@@ -335,8 +373,8 @@ void task_base::forward_pending_cancel(shared_state_base& target) {
     std::string reason;
     {
         cancel_lock lock(*this);
-        if (extra_) {
-            reason = extra_->cancel_reason;
+        if (task_extra const* const more = extra_.load(memory_order_acquire)) {
+            reason = more->cancel_reason;
         }
     }
     if (target.request_cancel(std::move(reason))) {

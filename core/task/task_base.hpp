@@ -7,7 +7,8 @@
 // other threads go through the words below.
 //
 //   run_state_       created -> started | started_in_place, by whoever runs it first: the worker that takes it from a
-//                    queue, or the task that awaits it and runs it on its own stack
+//                    queue, or the task that awaits it and runs it on its own stack; a task of a strand is taken by
+//                    workers only, and then is started_on_strand
 //   in_place_ready_  only for started_in_place, whose old queue entry may still lie somewhere: of two entries, exactly
 //                    the one that takes this flag resumes the task, the other one is stale
 //   word (waiter)    the current wait
@@ -31,12 +32,24 @@ namespace coir::detail {
 class scheduler;
 struct fiber;
 
-/// Things that few tasks have; under the lock of the cancel word.
+class done_callbacks;
+class strand_state;
+struct context_values;
+struct local_values;
+
+/// Things that few tasks have, made when the first of them is wanted.
 struct task_extra {
+    // Under the lock of the cancel word:
     std::string name;
     std::string cancel_reason;
+    // Set before the task is spawned, or by itself:
     std::size_t stack_size = 0;
     coroutine_root coroutines;
+    std::shared_ptr<strand_state> strand;
+    std::shared_ptr<context_values const> context;
+    std::shared_ptr<local_values> locals;
+    // By anybody, see done_callbacks.hpp:
+    callback_slot callbacks;
 };
 
 /// What a new task needs of the place where it is spawned: looked up once.
@@ -55,7 +68,22 @@ struct suspension_hook {
 
 class task_base : public shared_state_base, public waiter {
 public:
-    enum class run_state : std::uint8_t { created, started, started_in_place };
+    enum class run_state : std::uint8_t {
+        dormant,  ///< not spawned yet: a callback that waits for its cause
+        created,
+        started,
+        started_in_place,
+        started_on_strand
+    };
+
+    /// What is not so with most tasks. Written before the task is spawned, and then by itself.
+    enum trait : std::uint8_t {
+        k_own_stack = 1,    ///< of a size of its own
+        k_on_strand = 2,    ///< belongs to a strand
+        k_has_context = 4,  ///< context variables were set
+        k_has_locals = 8,   ///< there are fiber_local objects
+        k_is_callback = 16  ///< starts although it was cancelled: its suspension points throw, as in a shutdown
+    };
 
     bool is_task() const noexcept final { return true; }
 
@@ -153,13 +181,26 @@ public:
     task_base* queue_next = nullptr;
     fiber* suspended_on = nullptr;
     atomic<bool> in_place_ready_{false};
+    std::uint8_t traits_ = 0;
     /// Its queue entry lies in a deque, which does not link through the record; so a second entry may exist.
     bool may_run_in_place = false;
-    bool has_own_stack = false;
+
+    bool has(std::uint8_t traits) const noexcept { return (traits_ & traits) != 0; }
+    void add_trait(trait t) noexcept { traits_ |= t; }
+    /// The worker has claimed its start.
+    void start_on_strand() noexcept { run_state_.store(run_state::started_on_strand, memory_order_release); }
+    /// Between these two it is in no queue, and no list of tasks shows it. By its maker, and by whoever then spawns it.
+    void make_dormant() noexcept { run_state_.store(run_state::dormant, memory_order_relaxed); }
+    void end_dormancy() noexcept { run_state_.store(run_state::created, memory_order_relaxed); }
+    /// Before it is spawned, `child` takes the context of `parent`, and its strand unless it has one of its own.
+    static void inherit(task_base& child, task_base& parent);
+    strand_state& strand() noexcept { return *extra().strand; }
+    void join_strand(std::shared_ptr<strand_state> strand);
 
     /// Before it is spawned.
     void set_own_stack_size(std::size_t size);
-    std::size_t own_stack_size() const noexcept { return extra_ ? extra_->stack_size : 0; }
+    std::size_t own_stack_size() noexcept { return extra().stack_size; }
+    callback_slot& callbacks() final { return extra().callbacks; }
 
 protected:
     explicit task_base(birth const& born) noexcept
@@ -175,10 +216,16 @@ protected:
     void destroy() noexcept final;
 
 public:
-    task_extra& extra();
+    task_extra& extra() {
+        task_extra* const found = extra_.load(memory_order_acquire);
+        return found != nullptr ? *found : make_extra();
+    }
 
 private:
     friend class scheduler;
+
+    task_extra& make_extra();
+    void end_locals() noexcept;
 
     // cancel_: the lock of the request, three flags, and the count of requests.
     //   k_forwarding   set by the task itself, never while somebody holds the lock, after it has written awaiting_;
@@ -214,7 +261,7 @@ private:
     atomic<wait_point const*> waits_at_{nullptr};
     suspension_hook* hook_ = nullptr;
     task_base* awaiter_in_place_ = nullptr;  // on whose stack this one runs, until it first suspends
-    std::unique_ptr<task_extra> extra_;
+    atomic<task_extra*> extra_{nullptr};  // owned; once made, it stays
 };
 
 }  // namespace coir::detail

@@ -9,8 +9,10 @@ namespace coir {
 
 task_state task_ref::state() const noexcept {
     if (!state_->is_done()) {
-        return state_->state_of_run() == detail::task_base::run_state::created ? task_state::created
-                                                                               : task_state::active;
+        using detail::task_base;
+        auto const run = state_->state_of_run();
+        return run == task_base::run_state::created || run == task_base::run_state::dormant ? task_state::created
+                                                                                            : task_state::active;
     }
     if (!state_->has_error()) {
         return task_state::returned;

@@ -4,6 +4,7 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/future.hpp>
 #include <coir/core/task/gather.hpp>
 #include <coir/core/task/task.hpp>
 
@@ -119,6 +120,49 @@ TEST(unhandled_exception, handler_that_throws_is_written_to_stderr_and_goes_no_f
             yield();
         });
     EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("handler"));
+}
+
+TEST(unhandled_exception, of_a_future_that_nobody_asked_reaches_the_handler) {
+    for (unsigned const workers : {1u, 4u}) {
+        handler_log log;
+        run(log.options(workers), [] {
+            promise<int> p;
+            {
+                auto f = p.get_future();
+                p.set_exception(std::make_exception_ptr(std::runtime_error("lost")));
+            }
+            promise<int>().swap(p);
+        });
+        EXPECT_EQ(log.calls, 1);
+        EXPECT_EQ(log.what, "lost");
+    }
+}
+
+TEST(unhandled_exception, of_a_future_on_a_plain_thread_gives_a_line) {
+    testing::internal::CaptureStderr();
+    {
+        promise<int> p;
+        auto f = p.get_future();
+        p.set_exception(std::make_exception_ptr(std::runtime_error("lost")));
+    }
+    std::string const text = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(text, AllOf(HasSubstr("future"), HasSubstr("runtime_error"), HasSubstr("lost")));
+    EXPECT_EQ(std::ranges::count(text, '\n'), 1);
+}
+
+TEST(unhandled_exception, future_that_was_asked_cancelled_or_abandoned_is_not_reported) {
+    testing::internal::CaptureStderr();
+    {
+        promise<int> asked;
+        auto f = asked.get_future();
+        asked.set_exception(std::make_exception_ptr(std::runtime_error("seen")));
+        EXPECT_THROW(f.get(), std::runtime_error);
+        promise<int> dropped;
+        auto g = dropped.get_future();
+        g.cancel();
+        auto h = promise<int>().get_future();
+    }
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace
