@@ -106,6 +106,7 @@ template <auto Function, class Range>
 class process_map {
     using element = decltype(*std::begin(std::declval<std::remove_reference_t<Range>&>()));
     using result = typename detail::remote_function_for<Function, element>::value_type;
+    struct kept;
 
 public:
     using value_type = std::conditional_t<std::is_void_v<result>, std::monostate, result>;
@@ -140,9 +141,9 @@ public:
 
     private:
         friend process_map;
-        explicit iterator(typename process_map::kept* from) noexcept : from_(from) {}
+        explicit iterator(kept* from) noexcept : from_(from) {}
         bool at_end() const { return from_ == nullptr || !from_->current; }
-        typename process_map::kept* from_ = nullptr;
+        kept* from_ = nullptr;
     };
 
     /// Waits for the first result, once.
