@@ -149,7 +149,10 @@ auto gather(As&&... awaitables) {
     if constexpr (sizeof...(As) == 0) {
         return std::tuple<>{};
     } else {
-        return detail::gather_all<As...>(detail::gather_argument<As>(std::forward<As>(awaitables))...);
+        // Braces: callables are started from left to right.
+        return std::apply(
+            [](auto&&... arguments) { return detail::gather_all<As...>(std::move(arguments)...); },
+            std::tuple<detail::gather_argument<As>...>{detail::gather_argument<As>(std::forward<As>(awaitables))...});
     }
 }
 
@@ -175,7 +178,9 @@ auto gather_settled(As&&... awaitables) {
     if constexpr (sizeof...(As) == 0) {
         return std::tuple<>{};
     } else {
-        return detail::gather_all_settled<As...>(detail::gather_argument<As>(std::forward<As>(awaitables))...);
+        return std::apply(
+            [](auto&&... arguments) { return detail::gather_all_settled<As...>(std::move(arguments)...); },
+            std::tuple<detail::gather_argument<As>...>{detail::gather_argument<As>(std::forward<As>(awaitables))...});
     }
 }
 

@@ -268,5 +268,13 @@ TEST(gather, many_failures_at_once_throw_one) {
     });
 }
 
+TEST(gather, callables_start_in_argument_order) {
+    run(runtime_options{.workers = 1}, [] {
+        std::vector<int> order;
+        gather([&] { order.push_back(1); }, [&] { order.push_back(2); }, [&] { order.push_back(3); });
+        EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+    });
+}
+
 }  // namespace
 }  // namespace coir
