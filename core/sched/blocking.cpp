@@ -30,7 +30,7 @@ blocking_section::~blocking_section() {
 void blocking_section::resume_task() noexcept {
     task_base& task = *task_;
     set_this_blocking_section(nullptr);
-    task.home().make_ready(task);
+    task.home().push_from_outside(task);  // it has kept its strand, if it has one
 }
 
 blocking_scope::blocking_scope() : section_(nullptr) {

@@ -32,6 +32,8 @@ private:
 /// thread for each f that runs at the same time. For calls that are made now and then; a thread_pool_executor bounds the
 /// number of threads, and is cheaper for many short ones.
 ///
+/// A task of a strand keeps its strand meanwhile.
+///
 /// Inside f the calling thread is, to coir, a plain one: what would suspend a task blocks the thread, and spawn and
 /// current_task throw no_running_runtime. What f has locked with std::mutex is unlocked by the thread that locked it;
 /// afterwards the task may be on another thread.

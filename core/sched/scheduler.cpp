@@ -171,18 +171,26 @@ void scheduler::make_ready(task_base& task) noexcept {
         here->push_ready(task);
         return;
     }
+    foreign_waker const here_until_the_end(*this);
     if (worker::may_be_queued(task)) {
         push_from_outside(task);
     }
 }
 
 void scheduler::push_from_outside(task_base& task) noexcept {
-    // From the push on the task may run, end, and let the runtime end: that waits until this thread has left. Release:
-    // partner is the acquire in shut_down().
-    foreign_wakers_.fetch_add(1, std::memory_order_relaxed);
+    foreign_waker const here_until_the_end(*this);
+    if (task.state_of_run() == task_base::run_state::started_in_place) {
+        task.in_place_ready_.store(true, memory_order_release);
+    }
     injector_.push(&task);
     wake_a_sleeper();
-    foreign_wakers_.fetch_sub(1, std::memory_order_release);
+}
+
+// Of tasks that were run in place, resumed by another entry, and have ended.
+void scheduler::drop_late_entries() noexcept {
+    while (!injector_.empty()) {
+        injector_.pop_batch(1, [](task_base* task) { task->release_reference(); });
+    }
 }
 
 void scheduler::wake_a_sleeper() noexcept {

@@ -110,6 +110,22 @@ public:
 
 private:
     static runtime_options checked(runtime_options options);
+    // From the moment at which a task can be resumed it may run, end, and let the runtime end: that waits until the thread that
+    // wakes it has left. The destructor releases; partner is the acquire in shut_down().
+    class foreign_waker {
+    public:
+        explicit foreign_waker(scheduler& home) noexcept : count_(home.foreign_wakers_) {
+            count_.fetch_add(1, std::memory_order_relaxed);
+        }
+        foreign_waker(foreign_waker const&) = delete;
+        foreign_waker& operator=(foreign_waker const&) = delete;
+        ~foreign_waker() { count_.fetch_sub(1, std::memory_order_release); }
+
+    private:
+        std::atomic<std::uint32_t>& count_;
+    };
+    void drop_late_entries() noexcept;
+
     void start_threads();
     void stop_threads() noexcept;
     void cancel_all_tasks();

@@ -44,6 +44,7 @@ void scheduler::shut_down() {
     for (back_off wait; foreign_wakers_.load(std::memory_order_acquire) != 0;) {
         wait.pause();
     }
+    drop_late_entries();
     shut_down_ = true;
 }
 

@@ -210,6 +210,29 @@ TEST(blocking, generators_work_inside_and_around_it) {
     });
 }
 
+TEST(blocking, keeps_the_strand_of_its_task) {
+    on_one_and_four_workers([] {
+        coir::strand s;
+        std::atomic<int> inside = 0;
+        std::vector<coir::task<void>> tasks;
+        for (int i = 0; i < 20; ++i) {
+            tasks.push_back(spawn(coir::task_options{.strand = s}, [&] {
+                for (int k = 0; k < 5; ++k) {
+                    blocking([&] {
+                        EXPECT_EQ(++inside, 1);
+                        std::this_thread::yield();
+                        EXPECT_EQ(--inside, 0);
+                    });
+                    coir::yield();
+                }
+            }));
+        }
+        for (auto& t : tasks) {
+            t.get();
+        }
+    });
+}
+
 TEST(blocking, holds_back_virtual_time) {
     run(runtime_options{.virtual_time = true}, [] {
         auto const start = coir::clock::now();
