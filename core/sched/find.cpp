@@ -119,7 +119,11 @@ void worker::take_from_injector() noexcept {
     }
     std::size_t const share = injector.size() / home_.worker_count() + 1;
     try {
-        injector.pop_batch(std::min(share, k_inject_most), [this](task_base* task) { queue_.owner().push(task); });
+        injector.pop_batch(std::min(share, k_inject_most), [this](task_base* task) {
+            queue_.owner().reserve(1);
+            scheduler::unlinked(*task);  // before others can run it, and when nothing can send it back
+            queue_.owner().push(task);
+        });
     } catch (std::bad_alloc const&) {
         // What did not fit is back in the injector. The queue is full of other things to do.
     }
@@ -130,7 +134,7 @@ void worker::push_into_full(task_base& task) noexcept {
     try {
         queue_.owner().push(&task);
     } catch (std::bad_alloc const&) {
-        home_.global_queue().push(&task);  // links through the record, allocates nothing
+        home_.push_global(task);  // links through the record, allocates nothing
     }
 }
 

@@ -182,14 +182,33 @@ void scheduler::push_from_outside(task_base& task) noexcept {
     if (task.state_of_run() == task_base::run_state::started_in_place) {
         task.in_place_ready_.store(true, memory_order_release);
     }
-    injector_.push(&task);
+    push_global(task);
     wake_a_sleeper();
+}
+
+// The injector links through the record, but a task that is run in place may have two entries: then both are one link,
+// counted twice. acq_rel: whoever takes the link sees what came before each of the pushes.
+void scheduler::push_global(task_base& task) noexcept {
+    if (!task.may_run_in_place || task.linked_entries_.fetch_add(1, memory_order_acq_rel) == 0) {
+        injector_.push(&task);
+    }
+}
+
+void scheduler::unlinked(task_base& task) noexcept {
+    // Of two entries one is stale, and the other one is what resumes the task: nobody else can have done so.
+    if (task.linked_entries_.load(memory_order_acquire) != 0 &&
+        task.linked_entries_.exchange(0, memory_order_acq_rel) > 1) {
+        task.release_reference();
+    }
 }
 
 // Of tasks that were run in place, resumed by another entry, and have ended.
 void scheduler::drop_late_entries() noexcept {
     while (!injector_.empty()) {
-        injector_.pop_batch(1, [](task_base* task) { task->release_reference(); });
+        injector_.pop_batch(1, [](task_base* task) {
+            unlinked(*task);
+            task->release_reference();
+        });
     }
 }
 

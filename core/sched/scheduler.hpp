@@ -65,6 +65,11 @@ public:
     /// The same, on a thread that is none of its workers; without a look at the task's strand, of which it has the turn.
     void push_from_outside(task_base& task) noexcept;
 
+    /// Puts a task into the injector.
+    void push_global(task_base& task) noexcept;
+    /// To be called for each task that was taken out of it.
+    static void unlinked(task_base& task) noexcept;
+
     /// Somebody pushed, and is no worker that could do it itself.
     void wake_a_sleeper() noexcept;
 

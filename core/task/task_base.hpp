@@ -181,6 +181,8 @@ public:
     task_base* queue_next = nullptr;
     fiber* suspended_on = nullptr;
     atomic<bool> in_place_ready_{false};
+    /// Only if it may run in place: how many of its entries are one link in the injector (at most two).
+    atomic<std::uint8_t> linked_entries_{0};
     std::uint8_t traits_ = 0;
     /// Its queue entry lies in a deque, which does not link through the record; so a second entry may exist.
     bool may_run_in_place = false;
