@@ -81,7 +81,6 @@ TEST(select, waits_for_each_kind_of_case) {
             });
         };
         for (std::size_t which = 0; which < 5; ++which) {
-            SCOPED_TRACE(which);
             auto t = waiting();
             yield_until_waiting(t);
             switch (which) {
