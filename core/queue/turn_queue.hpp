@@ -43,9 +43,9 @@ public:
         std::uintptr_t seen = inbox_.load(memory_order_relaxed);
         for (;;) {
             if (seen == k_free) {
-                if (inbox_.compare_exchange_weak(seen, k_held,
-                                                 COIR_MODEL_WEAKEN(turn_take, memory_order_acquire, memory_order_relaxed),
-                                                 memory_order_relaxed)) {
+                if (inbox_.compare_exchange_weak(
+                        seen, k_held, COIR_MODEL_WEAKEN(turn_take, memory_order_acquire, memory_order_relaxed),
+                        memory_order_relaxed)) {
                     return true;
                 }
                 continue;
@@ -63,9 +63,9 @@ public:
     [[nodiscard]] Item* leave() noexcept {
         if (first_ == nullptr) {
             std::uintptr_t seen = k_held;
-            if (inbox_.compare_exchange_strong(
-                    seen, k_free, COIR_MODEL_WEAKEN(turn_free, memory_order_release, memory_order_relaxed),
-                    memory_order_relaxed)) {
+            if (inbox_.compare_exchange_strong(seen, k_free,
+                                               COIR_MODEL_WEAKEN(turn_free, memory_order_release, memory_order_relaxed),
+                                               memory_order_relaxed)) {
                 return nullptr;
             }
             take_inbox();

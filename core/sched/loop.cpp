@@ -309,8 +309,7 @@ void worker::pass_turn(task_base& leaving) noexcept {
 void worker::run_eagerly(worker* self, task_base& task) {
     task_base& caller = *self->current_task();
     bool const on_strand = task.has(task_base::k_on_strand);
-    bool const shares_strand =
-        on_strand && caller.has(task_base::k_on_strand) && &task.strand() == &caller.strand();
+    bool const shares_strand = on_strand && caller.has(task_base::k_on_strand) && &task.strand() == &caller.strand();
     self->counters_.tasks_spawned.add(1);
     if (on_strand && !shares_strand && !task.strand().enter(task)) {
         return;  // not its turn: it starts later, as if it were not eager

@@ -205,9 +205,9 @@ private:
     task_base* after_task_ = nullptr;
     after after_ = after::nothing;
     bool searching_ = false;
-    unsigned until_clock_ = 1;  // tasks until the next look at the clock
+    unsigned until_clock_ = 1;           // tasks until the next look at the clock
     task_base* eager_caller_ = nullptr;  // waits for an eager task to suspend; those of the outer ones behind it
-    unsigned slice_ = 0;        // tasks until the next look at timers, poller and injector
+    unsigned slice_ = 0;                 // tasks until the next look at timers, poller and injector
     clock::time_point last_look_;
     unsigned until_turn_check_ = k_in_place_between_checks;
     clock::time_point last_turn_;

@@ -46,8 +46,8 @@ public:
 
     // For the library.
     call_handle(std::shared_ptr<detail::call_start> start, task_ref caller, clock::time_point when)
-        : start_(std::move(start)), cancelled_(std::make_shared<std::atomic<bool>>(false)),
-          caller_(std::move(caller)), when_(when) {}
+        : start_(std::move(start)), cancelled_(std::make_shared<std::atomic<bool>>(false)), caller_(std::move(caller)),
+          when_(when) {}
 
 private:
     std::shared_ptr<detail::call_start> start_;
@@ -60,7 +60,8 @@ namespace detail {
 
 template <class F>
 call_handle call_when(std::optional<clock::time_point> due, F&& f) {
-    static_assert(std::is_invocable_v<std::decay_t<F>&>, "coir::call_soon, call_later, call_at: f must be callable as f()");
+    static_assert(std::is_invocable_v<std::decay_t<F>&>,
+                  "coir::call_soon, call_later, call_at: f must be callable as f()");
     clock::time_point const when = due.value_or(clock::now());
     auto start = std::make_shared<call_start>();
     auto caller = spawn([due, start, f = std::decay_t<F>(std::forward<F>(f))]() mutable {

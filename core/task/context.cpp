@@ -15,7 +15,8 @@ namespace {
 task_base& calling_task() {
     task_base* const task = current_task_or_null();
     if (task == nullptr) {
-        throw no_running_runtime("a variable of a task needs one: call this from inside coir::run or runtime::block_on");
+        throw no_running_runtime(
+            "a variable of a task needs one: call this from inside coir::run or runtime::block_on");
     }
     return *task;
 }

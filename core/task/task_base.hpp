@@ -263,7 +263,7 @@ private:
     atomic<wait_point const*> waits_at_{nullptr};
     suspension_hook* hook_ = nullptr;
     task_base* awaiter_in_place_ = nullptr;  // on whose stack this one runs, until it first suspends
-    atomic<task_extra*> extra_{nullptr};  // owned; once made, it stays
+    atomic<task_extra*> extra_{nullptr};     // owned; once made, it stays
 };
 
 }  // namespace coir::detail

@@ -9,6 +9,7 @@
 #include <coir/sync/priority_queue.hpp>
 #include <coir/sync/queue.hpp>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,6 +28,7 @@ namespace {
 using test::k_a_moment;
 using test::k_long_time;
 using test::on_one_and_four_workers;
+using test::yield_until;
 using test::yield_until_waiting;
 
 auto fails() {
@@ -201,9 +203,11 @@ TEST(select, callable_that_was_not_chosen_is_cancelled_and_has_ended) {
     on_one_and_four_workers([] {
         event e;
         bool ended = false;
+        std::atomic<int> started{0};
         auto t = spawn([&] {
             EXPECT_EQ(select(on_ready(
                                  [&] {
+                                     ++started;
                                      try {
                                          test::sleep_forever();
                                      } catch (cancelled const&) {
@@ -216,13 +220,14 @@ TEST(select, callable_that_was_not_chosen_is_cancelled_and_has_ended) {
                              on_ready(e, [&] { EXPECT_TRUE(ended); })),
                       1u);
         });
-        yield_until_waiting(t);
+        yield_until([&] { return started == 1; });
         e.set();
         t.get();
         ended = false;
         auto cancelled_one = spawn([&] {
             select(on_ready(
                 [&] {
+                    ++started;
                     try {
                         test::sleep_forever();
                     } catch (cancelled const&) {
@@ -232,7 +237,7 @@ TEST(select, callable_that_was_not_chosen_is_cancelled_and_has_ended) {
                 },
                 fails()));
         });
-        yield_until_waiting(cancelled_one);
+        yield_until([&] { return started == 2; });
         cancelled_one.cancel();
         EXPECT_THROW(cancelled_one.get(), cancelled);
         EXPECT_TRUE(ended);

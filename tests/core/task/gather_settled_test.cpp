@@ -89,8 +89,10 @@ TEST(gather_settled, cancelled_child_is_an_outcome) {
 
 TEST(gather_settled, cancelled_caller_cancels_all_and_waits_for_them) {
     on_one_and_four_workers([] {
+        std::atomic<int> started{0};
         std::atomic<int> ended{0};
         auto body = [&] {
+            ++started;  // one that is cancelled before it starts never runs
             try {
                 test::sleep_forever();
             } catch (cancelled const&) {
@@ -101,7 +103,7 @@ TEST(gather_settled, cancelled_caller_cancels_all_and_waits_for_them) {
             }
         };
         auto caller = spawn([&] { gather_settled(body, body); });
-        test::yield_until_waiting(caller);
+        test::yield_until([&] { return started == 2; });
         caller.cancel();
         EXPECT_THROW(caller.get(), cancelled);
         EXPECT_EQ(ended, 2);
