@@ -26,7 +26,7 @@ void runtime::shutdown() {
 
 void runtime::throw_if_deadlocked() const {
     if (auto report = scheduler_->deadlock_report()) {
-        throw deadlock_error(std::move(*report));
+        throw deadlock_error(*report);
     }
 }
 

@@ -101,8 +101,8 @@ class fiber_local {
 public:
     fiber_local() = default;
     template <class Factory>
-        requires(!std::is_same_v<std::remove_cvref_t<Factory>, fiber_local> && std::is_invocable_r_v<T, Factory&>)
-    explicit fiber_local(Factory&& factory) : factory_(std::forward<Factory>(factory)) {}
+        requires(!std::is_same_v<Factory, fiber_local> && std::is_invocable_r_v<T, Factory&>)
+    explicit fiber_local(Factory factory) : factory_(std::move(factory)) {}
     fiber_local(fiber_local const&) = delete;
     fiber_local& operator=(fiber_local const&) = delete;
 

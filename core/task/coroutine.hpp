@@ -37,8 +37,7 @@ public:
 template <class F>
 class coroutine_body_of final : public coroutine_body {
 public:
-    template <class G>
-    explicit coroutine_body_of(G&& function) : function_(std::forward<G>(function)) {}
+    explicit coroutine_body_of(F function) : function_(std::move(function)) {}
     void run() override { std::invoke(function_); }
 
 private:
@@ -54,9 +53,9 @@ public:
     /// `f()` runs when somebody first switches to it. `stack_size` is the address space of its stack in bytes; 0: as the
     /// tasks of the runtime have. Throws std::bad_alloc.
     template <class F>
-        requires(!std::same_as<std::decay_t<F>, coroutine> && std::invocable<std::decay_t<F>&>)
-    explicit coroutine(F&& f, std::size_t stack_size = 0)
-        : coroutine(std::make_unique<detail::coroutine_body_of<std::decay_t<F>>>(std::forward<F>(f)), stack_size) {}
+        requires(!std::same_as<F, coroutine> && std::invocable<F&>)
+    explicit coroutine(F f, std::size_t stack_size = 0)
+        : coroutine(std::make_unique<detail::coroutine_body_of<F>>(std::move(f)), stack_size) {}
 
     coroutine(coroutine const& other) noexcept;
     coroutine(coroutine&& other) noexcept = default;
