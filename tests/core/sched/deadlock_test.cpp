@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -43,17 +44,21 @@ runtime_options const k_variants[] = {
 TEST(deadlock, tasks_that_await_each_other_are_named_with_the_circle) {
     for (auto const& options : k_variants) {
         std::string const report = deadlock_of(options, [] {
-            task<void> first;
-            task<void> second;
-            coir::event ready;
-            first = spawn(task_options{.name = "first"}, [&] {
-                ready.wait();
-                second.wait();
+            // Owned by both tasks too: the main task unwinds before they have ended.
+            struct pair {
+                task<void> first;
+                task<void> second;
+                coir::event ready;
+            };
+            auto const both = std::make_shared<pair>();
+            both->first = spawn(task_options{.name = "first"}, [both] {
+                both->ready.wait();
+                both->second.wait();
                 coir::yield();  // where a cancellation is delivered that came together with the end of `second`
             });
-            second = spawn(task_options{.name = "second"}, [&] { first.wait(); });
-            ready.set();
-            first.get();
+            both->second = spawn(task_options{.name = "second"}, [both] { both->first.wait(); });
+            both->ready.set();
+            both->first.get();
         });
         EXPECT_THAT(report, HasSubstr("task 'first' waits for"));
         EXPECT_THAT(report, HasSubstr("task 'second' waits for"));
