@@ -5,35 +5,81 @@
 #include <coir/core/base/errno_of.hpp>
 
 #include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace coir::detail {
 namespace {
 
-std::atomic<std::size_t> blocked_for_good{0};
+std::atomic<std::uint64_t> fell_asleep{0};
+std::atomic<std::uint64_t> woke_up{0};
 
 // ThreadSanitizer has one of its own.
 constexpr std::size_t k_threads_of_tools = COIR_TSAN;
 
+// Whether the kernel has the thread asleep: state S of proc(5).
+bool is_asleep(char const* thread_id) noexcept {
+    char path[sizeof "/proc/self/task//stat" + 24];
+    std::snprintf(path, sizeof path, "/proc/self/task/%.24s/stat", thread_id);
+    int const file = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return false;
+    }
+    char text[128] = {};  // the id, the name of at most 15 bytes in parentheses, the state
+    ssize_t const length = ::read(file, text, sizeof text - 1);
+    ::close(file);
+    char const* const name_ends = length > 0 ? std::strrchr(text, ')') : nullptr;
+    return name_ends != nullptr && name_ends[1] == ' ' && name_ends[2] == 'S';
+}
+
+bool all_but_this_one_sleep() noexcept {
+    DIR* const threads = ::opendir("/proc/self/task");
+    if (threads == nullptr) {
+        return false;
+    }
+    pid_t const self = ::gettid();
+    bool asleep = true;
+    while (dirent const* const entry = asleep ? ::readdir(threads) : nullptr) {
+        asleep = entry->d_name[0] == '.' || std::strtol(entry->d_name, nullptr, 10) == self ||
+                 is_asleep(static_cast<char const*>(entry->d_name));
+    }
+    ::closedir(threads);
+    return asleep;
+}
+
 }  // namespace
 
 wakes_nobody::wakes_nobody() noexcept {
-    blocked_for_good.fetch_add(1, std::memory_order_seq_cst);
+    fell_asleep.fetch_add(1, std::memory_order_seq_cst);
 }
 
 wakes_nobody::~wakes_nobody() {
-    blocked_for_good.fetch_sub(1, std::memory_order_seq_cst);
+    woke_up.fetch_add(1, std::memory_order_seq_cst);
 }
 
-bool other_threads_exist(std::size_t accounted_for) noexcept {
+other_threads look_for_other_threads(std::size_t accounted_for) noexcept {
+    std::uint64_t const left = woke_up.load(std::memory_order_seq_cst);  // before the other one: never more than it
+    std::uint64_t const entered = fell_asleep.load(std::memory_order_seq_cst);
     struct stat status {};
     if (!errno_of(&::stat, "/proc/self/task", &status)) {
-        return true;
+        return other_threads::exist;
     }
     // A directory has a link for each of its subdirectories, and two of its own.
     std::size_t const threads = status.st_nlink - 2;
-    return threads != accounted_for + blocked_for_good.load(std::memory_order_seq_cst) + k_threads_of_tools;
+    if (threads != accounted_for + (entered - left) + k_threads_of_tools) {
+        return other_threads::exist;
+    }
+    // A thread that was woken counts as blocked until it has run.
+    bool const nobody_has_moved = all_but_this_one_sleep() && woke_up.load(std::memory_order_seq_cst) == left &&
+                                  fell_asleep.load(std::memory_order_seq_cst) == entered;
+    return nobody_has_moved ? other_threads::none : other_threads::just_woken;
 }
 
 }  // namespace coir::detail

@@ -18,8 +18,13 @@ public:
     ~wakes_nobody();
 };
 
-/// Are there threads in the process besides `accounted_for` ones and those that wake nobody? Also true when the kernel
-/// does not say.
-bool other_threads_exist(std::size_t accounted_for) noexcept;
+/// What the threads of the process can do besides `accounted_for` ones and those that wake nobody.
+enum class other_threads {
+    none,        ///< there are no others, and all of these sleep
+    just_woken,  ///< there are no others, but one of these has been woken and will go on in a moment
+    exist,       ///< also when the kernel does not say
+};
+
+other_threads look_for_other_threads(std::size_t accounted_for) noexcept;
 
 }  // namespace coir::detail

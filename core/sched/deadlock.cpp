@@ -78,8 +78,16 @@ outlook outlook_of(scheduler& home) noexcept {
             return outlook::alive;
         }
     }
-    if (scheduler::live_count() != 1 || other_threads_exist(own_threads)) {
+    if (scheduler::live_count() != 1) {
         return outlook::uncertain;
+    }
+    switch (look_for_other_threads(own_threads)) {
+    case other_threads::exist:
+        return outlook::uncertain;
+    case other_threads::just_woken:
+        return outlook::unsettled;
+    case other_threads::none:
+        break;
     }
     // Nobody has woken a worker between the two looks, and nobody is left who could.
     return home.idlers().sleepers() == home.worker_count() && home.global_queue().empty() ? outlook::deadlock

@@ -20,6 +20,7 @@ class scheduler;
 enum class outlook {
     alive,      ///< no task waits, or something can still happen in the runtime or through a descriptor
     uncertain,  ///< only a thread outside of the runtime could wake anybody
+    unsettled,  ///< a thread has just been woken: ask again in a moment
     deadlock,
 };
 

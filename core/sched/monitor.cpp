@@ -54,12 +54,15 @@ void monitor::run() noexcept {
     while (!stopping_.load(std::memory_order_acquire)) {
         quiet = everybody_rests() ? quiet + 1 : 0;
         if (quiet > k_quiet_ticks) {
-            if (outlook_of(home_) == outlook::deadlock) {
+            outlook const seen = outlook_of(home_);
+            if (seen == outlook::deadlock) {
                 home_.break_deadlock();
             }
-            sleep_until_somebody_is_up();
-            quiet = 0;
-            continue;
+            if (seen != outlook::unsettled) {
+                sleep_until_somebody_is_up();
+                quiet = 0;
+                continue;
+            }
         }
         static_cast<void>(parker_.park_until(std::chrono::steady_clock::now() + k_tick));
         auto const now = std::chrono::steady_clock::now();

@@ -40,6 +40,7 @@ standstill::next_step standstill::decide() noexcept {
         case outlook::alive:
             return next_step::sleep;
         case outlook::uncertain:
+        case outlook::unsettled:
             return next_step::sleep_for_a_while;
         case outlook::deadlock:
             return next_step::break_deadlock;

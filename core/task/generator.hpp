@@ -40,9 +40,9 @@ public:
     /// `body(yield)` gives the elements: `yield(x)`. It starts with begin(), and costs no stack before. `stack_size` is
     /// the address space of that stack in bytes; 0: as the tasks of the runtime have. Throws std::bad_alloc.
     template <class F>
-        requires(!std::same_as<std::decay_t<F>, generator> && std::invocable<std::decay_t<F>&, yielder&>)
-    explicit generator(F&& body, std::size_t stack_size = 0)
-        : core_(std::make_unique<core_of<std::decay_t<F>>>(std::forward<F>(body), stack_size)) {}
+        requires(!std::same_as<F, generator> && std::invocable<F&, yielder&>)
+    explicit generator(F body, std::size_t stack_size = 0)
+        : core_(std::make_unique<core_of<F>>(std::move(body), stack_size)) {}
 
     generator(generator&&) noexcept = default;
     generator& operator=(generator&& other) noexcept {
@@ -80,8 +80,7 @@ private:
 
     template <class F>
     struct core_of final : core {
-        template <class G>
-        core_of(G&& function, std::size_t stack_size) : core(stack_size), function_(std::forward<G>(function)) {}
+        core_of(F function, std::size_t stack_size) : core(stack_size), function_(std::move(function)) {}
 
     private:
         void body() override {

@@ -162,6 +162,17 @@ TEST(deadlock, a_plain_thread_that_may_still_wake_somebody_prevents_the_verdict)
     }
 }
 
+TEST(deadlock, a_plain_thread_that_was_just_woken_prevents_the_verdict) {
+    coir::runtime home(runtime_options{.workers = 1, .virtual_time = true});
+    for (int round = 0; round < 300; ++round) {
+        coir::event from_outside;
+        auto waiting = home.spawn([&] { from_outside.wait(); });
+        EXPECT_EQ(home.block_on([round] { return round; }), round);  // and this thread goes on: all tasks wait for it
+        from_outside.set();
+        EXPECT_NO_THROW(waiting.get());
+    }
+}
+
 TEST(deadlock, a_job_outside_prevents_the_verdict) {
     for (auto const& options : k_variants) {
         run(options, [] {
