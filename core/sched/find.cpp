@@ -140,13 +140,8 @@ void worker::push_ready(task_base& task) noexcept {
 }
 
 void worker::wake_another() noexcept {
-    if (!shared_) {
-        return;
-    }
-    int const sleeper = home_.idlers().choose_peer_to_wake();
-    if (sleeper != idle::k_nobody) {
+    if (shared_ && home_.wake_a_sleeper()) {
         counters_.wakeups.add(1);
-        home_.worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
     }
 }
 

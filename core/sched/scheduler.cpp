@@ -185,13 +185,6 @@ void scheduler::push_from_outside(task_base& task) noexcept {
     foreign_wakers_.fetch_sub(1, std::memory_order_release);
 }
 
-void scheduler::wake_a_sleeper() noexcept {
-    int const sleeper = idle_.choose_sleeper_to_wake();
-    if (sleeper != idle::k_nobody) {
-        worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
-    }
-}
-
 runtime_stats scheduler::stats() const {
     runtime_stats sum;
     sum.workers = worker_count();

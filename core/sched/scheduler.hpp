@@ -65,8 +65,16 @@ public:
     /// The same, on a thread that is none of its workers; without a look at the task's strand, of which it has the turn.
     void push_from_outside(task_base& task) noexcept;
 
-    /// Somebody pushed, and is no worker that could do it itself.
-    void wake_a_sleeper() noexcept;
+    /// For whoever has pushed, after the push: wakes a sleeping worker if none looks for work already. True if it did.
+    /// (A worker that pushes to its own queue calls this only if there are others: see worker::wake_another().)
+    bool wake_a_sleeper() noexcept {
+        int const sleeper = idle_.choose_sleeper_to_wake();
+        if (sleeper == idle::k_nobody) [[likely]] {
+            return false;
+        }
+        worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
+        return true;
+    }
 
     /// Cancels all tasks, waits until they have ended, stops the workers. Idempotent; not from one of its own tasks.
     void shut_down();
