@@ -19,7 +19,6 @@ namespace {
 constexpr auto k_tick = std::chrono::milliseconds(10);
 // A runtime that rests now and then only does not send its monitor to sleep each time: waking it costs a system call.
 constexpr int k_quiet_ticks = 10;
-constexpr std::size_t k_fire_most = 256;
 
 }  // namespace
 
@@ -49,7 +48,7 @@ void monitor::worker_is_up() noexcept {
 }
 
 void monitor::run() noexcept {
-    name_this_thread(home_.options().name.empty() ? "coir" : home_.options().name, "watch");
+    name_this_thread(home_.name_of_threads(), "watch");
     int quiet = 0;
     while (!stopping_.load(std::memory_order_acquire)) {
         quiet = everybody_rests() ? quiet + 1 : 0;
@@ -110,7 +109,7 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
 }
 
 void monitor::take_over(worker& w) noexcept {
-    w.timer_heap().fire_due(home_.clock_now(), k_fire_most);
+    w.timer_heap().fire_due(home_.clock_now(), worker::k_fire_most);
     if (w.poller().has_descriptors()) {
         w.poller().poll_for_owner(events_.get());
     }

@@ -40,6 +40,8 @@ public:
     ~scheduler();
 
     runtime_options const& options() const noexcept { return options_; }
+    /// What the names of its threads begin with.
+    std::string name_of_threads() const { return options_.name.empty() ? "coir" : options_.name; }
     std::uint32_t number() const noexcept { return number_; }
     unsigned worker_count() const noexcept { return options_.workers; }
     worker& worker_at(unsigned index) noexcept { return *workers_[index]; }

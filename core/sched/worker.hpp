@@ -33,6 +33,7 @@
 #include <coir/core/task/task_base.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include <sys/types.h>
@@ -63,6 +64,9 @@ private:
 
 class worker : public fiber_thread {
 public:
+    /// So many timers at once, by the owner or by the monitor for it; then others have a turn. Guessed.
+    static constexpr std::size_t k_fire_most = 256;
+
     worker(scheduler& home, unsigned index);
     worker(worker const&) = delete;
     worker& operator=(worker const&) = delete;
