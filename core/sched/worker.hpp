@@ -141,8 +141,8 @@ private:
     void set_current(task_base* task) noexcept { current_task_.store(task, std::memory_order_relaxed); }
     void after_switch() noexcept;
     void finish(task_base& task) noexcept;
-    void drop_stale_entry(task_base& ended) noexcept;
-    void drop_entry(task_base& stale) noexcept;
+    void drop_queued_entry(task_base& ended) noexcept;  // it still lies in some queue: of a task that was run in place
+    void drop_taken_entry(task_base& stale) noexcept;   // it has just been taken from a queue, and resumes nobody
     void fill_reserve();
     bool is_new(task_base& task) noexcept;
     bool owes_a_turn() noexcept;
