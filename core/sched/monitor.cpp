@@ -90,14 +90,18 @@ void monitor::sleep_until_somebody_is_up() noexcept {
 void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     std::uint64_t const looks = w.looks();
     std::uint64_t const turns = looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read();
+    task_base const* const task = w.current_task();
     bool const rests = w.rests();
     if (looks == state.looks && !rests) {
         take_over(w);
     }
     state.looks = looks;
-    if (turns != state.turns || rests) {
+    // A task that starts is not counted anywhere: it is seen by its being another one.
+    if (turns != state.turns || task != state.task || rests) {
         state.turns = turns;
-        state.since = now;
+        state.task = task;
+        // Read anew: this thread may have been late since `now`, and a task is not to be accused of that.
+        state.since = std::chrono::steady_clock::now();
         state.reported = false;
         return;
     }
