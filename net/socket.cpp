@@ -139,8 +139,11 @@ void socket_handle::checkpoint(std::atomic<unsigned>& operations) {
     }
 }
 
-std::size_t socket_handle::read_some(void* data, std::size_t size, clock::time_point deadline, std::error_code& error) {
-    checkpoint(reads_);
+// `call` is one errno_of() that moves up to `size` bytes.
+template <class Call>
+std::size_t socket_handle::transfer(io_direction direction, std::size_t size, clock::time_point deadline,
+                                    std::error_code& error, Call call) {
+    checkpoint(direction == io_direction::read ? reads_ : writes_);
     use const in(*this);
     if (!in) {
         error = to_error(EBADF);
@@ -150,44 +153,29 @@ std::size_t socket_handle::read_some(void* data, std::size_t size, clock::time_p
     if (size == 0) {
         return 0;
     }
-    auto const outcome = perform(*in, io_direction::read, deadline,
-                                 [&](int fd) { return errno_of(&::recv, fd, data, size, static_cast<int>(0)); });
+    auto const outcome = perform(*in, direction, deadline, call);
     if (outcome.error != 0) {
         error = to_error(outcome.error);
         return 0;
     }
     auto const count = static_cast<std::size_t>(outcome.value);
     if (count != 0 && count < size) {
-        // A short read means that nothing is left: the next one waits without asking the system first.
-        in->direction(io_direction::read).clear_ready(outcome.seen);
+        // A short read means that nothing is left, a short write that there is no room: the next one waits without
+        // asking the system first. (No byte at all is the end of the stream, which stays readable.)
+        in->direction(direction).clear_ready(outcome.seen);
     }
     return count;
 }
 
+std::size_t socket_handle::read_some(void* data, std::size_t size, clock::time_point deadline, std::error_code& error) {
+    return transfer(io_direction::read, size, deadline, error,
+                    [&](int fd) { return errno_of(&::recv, fd, data, size, static_cast<int>(0)); });
+}
+
 std::size_t socket_handle::write_some(void const* data, std::size_t size, clock::time_point deadline,
                                       std::error_code& error) {
-    checkpoint(writes_);
-    use const in(*this);
-    if (!in) {
-        error = to_error(EBADF);
-        return 0;
-    }
-    error.clear();
-    if (size == 0) {
-        return 0;
-    }
-    auto const outcome = perform(*in, io_direction::write, deadline, [&](int fd) {
-        return errno_of(&::send, fd, data, size, static_cast<int>(MSG_NOSIGNAL));
-    });
-    if (outcome.error != 0) {
-        error = to_error(outcome.error);
-        return 0;
-    }
-    auto const count = static_cast<std::size_t>(outcome.value);
-    if (count < size) {
-        in->direction(io_direction::write).clear_ready(outcome.seen);
-    }
-    return count;
+    return transfer(io_direction::write, size, deadline, error,
+                    [&](int fd) { return errno_of(&::send, fd, data, size, static_cast<int>(MSG_NOSIGNAL)); });
 }
 
 std::size_t socket_handle::write_all(void const* data, std::size_t size, clock::time_point deadline,
@@ -212,8 +200,9 @@ std::size_t socket_handle::write_now(void const* data, std::size_t size, std::er
     return outcome.error == 0 ? static_cast<std::size_t>(outcome.value) : 0;
 }
 
-socket_handle socket_handle::accept(net::endpoint& peer, clock::time_point deadline, std::error_code& error) {
-    checkpoint(reads_);
+// `carry_out(slot, attempt)` is perform() or perform_now().
+template <class CarryOut>
+socket_handle socket_handle::accept_by(CarryOut carry_out, net::endpoint& peer, std::error_code& error) {
     use const in(*this);
     if (!in) {
         error = to_error(EBADF);
@@ -221,7 +210,7 @@ socket_handle socket_handle::accept(net::endpoint& peer, clock::time_point deadl
     }
     sockaddr_storage address{};
     socklen_t size = 0;
-    auto const outcome = perform(*in, io_direction::read, deadline, attempt_to_accept(address, size));
+    auto const outcome = carry_out(*in, attempt_to_accept(address, size));
     error = to_error(outcome.error);
     if (error) {
         return {};
@@ -231,22 +220,15 @@ socket_handle socket_handle::accept(net::endpoint& peer, clock::time_point deadl
     return accepted;
 }
 
+socket_handle socket_handle::accept(net::endpoint& peer, clock::time_point deadline, std::error_code& error) {
+    checkpoint(reads_);
+    return accept_by(
+        [deadline](fd_slot& slot, auto attempt) { return perform(slot, io_direction::read, deadline, attempt); }, peer,
+        error);
+}
+
 socket_handle socket_handle::accept_now(net::endpoint& peer, std::error_code& error) {
-    use const in(*this);
-    if (!in) {
-        error = to_error(EBADF);
-        return {};
-    }
-    sockaddr_storage address{};
-    socklen_t size = 0;
-    auto const outcome = perform_now(*in, attempt_to_accept(address, size));
-    error = to_error(outcome.error);
-    if (error) {
-        return {};
-    }
-    socket_handle accepted(static_cast<int>(outcome.value));
-    peer = net::endpoint(reinterpret_cast<sockaddr const*>(&address), size);
-    return accepted;
+    return accept_by([](fd_slot& slot, auto attempt) { return perform_now(slot, attempt); }, peer, error);
 }
 
 void socket_handle::connect(net::endpoint const& peer, clock::time_point deadline, std::error_code& error) {

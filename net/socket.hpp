@@ -17,6 +17,7 @@
 namespace coir::detail {
 
 class fd_slot;
+enum class io_direction : std::uint8_t;
 
 /// Owns a non-blocking socket. Operations may be called from several tasks and threads at once, close() included:
 /// whoever waits inside one is woken with std::errc::operation_canceled. Moving it is the owner's alone.
@@ -64,6 +65,11 @@ private:
     class use;
 
     void checkpoint(std::atomic<unsigned>& operations);
+    template <class Call>
+    std::size_t transfer(io_direction direction, std::size_t size, clock::time_point deadline, std::error_code& error,
+                         Call call);
+    template <class CarryOut>
+    socket_handle accept_by(CarryOut carry_out, net::endpoint& peer, std::error_code& error);
 
     // Guards slot_ against a close() between reading it and entering the slot.
     mutable spin_mutex lock_;

@@ -2,7 +2,6 @@
 #include <coir/net/stream.hpp>
 
 #include <coir/core/base/errors.hpp>
-#include <coir/core/base/lock.hpp>
 #include <coir/sync/event.hpp>
 #include <coir/sync/mutex.hpp>
 
@@ -42,7 +41,9 @@ struct stream::state {
     bool ended = false;
     // The writers', of whom there may be several: what is written goes to the back of `output`. One at a time drains: it
     // takes the whole output, and hands sending[sent...] to the system while others write on.
-    coir::detail::spin_mutex output_lock;  // guards output, is_draining and write_error
+    // Guards output, is_draining and write_error. write() keeps it over a send that does not wait, so that nobody's bytes
+    // overtake others': too long to spin for.
+    std::mutex output_lock;
     std::string output;
     bool is_draining = false;
     std::error_code write_error;

@@ -3,8 +3,8 @@
 
 // How an operation on a non-blocking descriptor is carried out: try, and wait where trying is known to be in vain.
 //
-// A caller stands between fd_slot::enter() and fd_slot::exit() (descriptor_use) from before the first attempt to after
-// the last, so that the descriptor's number stays its own.
+// A caller stands between fd_slot::enter() and fd_slot::exit() from before the first attempt to after the last, so that
+// the descriptor's number stays its own.
 
 #include "core/io/fd_slot.hpp"
 
@@ -16,18 +16,6 @@
 #include <system_error>
 
 namespace coir::detail {
-
-/// A stay inside a slot that the caller has entered.
-class descriptor_use {
-public:
-    explicit descriptor_use(fd_slot& entered) noexcept : slot_(entered) {}
-    descriptor_use(descriptor_use const&) = delete;
-    descriptor_use& operator=(descriptor_use const&) = delete;
-    ~descriptor_use() { slot_.exit(); }
-
-private:
-    fd_slot& slot_;
-};
 
 /// What became of an operation.
 struct io_outcome {

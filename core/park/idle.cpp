@@ -20,7 +20,7 @@ place place_of(std::size_t worker) noexcept {
 }  // namespace
 
 idle::idle(std::size_t workers)
-    : count_(workers), max_searchers_(workers < 2 ? 1 : static_cast<std::int32_t>(workers / 2)),
+    : max_searchers_(workers < 2 ? 1 : static_cast<std::int32_t>(workers / 2)),
       workers_((workers + k_workers_per_word - 1) / k_workers_per_word) {
     COIR_VERIFY(workers >= 1 && workers <= k_max_workers);
 }

@@ -57,7 +57,7 @@
 // That the last searcher to find something wakes another is what keeps a burst from being served by one worker:
 // each newly woken one wakes the next as soon as it has found something, until there is nothing left to find.
 //
-// With one worker there is nobody to search or to be chosen by it: choose_peer_to_wake() then is one plain load.
+// With one worker nobody else could be chosen: a worker without peers need not ask after a push of its own.
 //
 // Rejected: a list of sleepers under a lock (Tokio's; every push by a worker would then contend for the line of the
 // lock); counting a chosen worker only when it is up (all producers until then wake another one each); bits alone
@@ -97,9 +97,6 @@ public:
         }
         return choose();
     }
-
-    /// The same for a worker that pushed to its own deque: with one worker, no fence either.
-    [[nodiscard]] int choose_peer_to_wake() noexcept { return count_ == 1 ? k_nobody : choose_sleeper_to_wake(); }
 
     /// Any sleeper, whoever searches: for a shutdown. The caller must wake it; it does not count as a searcher.
     [[nodiscard]] int claim_any_sleeper() noexcept;
@@ -162,7 +159,6 @@ private:
     bool turn_sleeper_to(std::size_t worker, std::uint64_t state) noexcept;
     std::uint64_t turn_self_to_awake(std::size_t worker) noexcept;
 
-    std::size_t const count_;
     std::int32_t const max_searchers_;
     std::vector<atomic<std::uint64_t>> workers_;
 

@@ -180,11 +180,9 @@ public:
 
     /// Adds at the back. No read-modify-write, no fence. May grow: throws std::bad_alloc with the deque unchanged.
     void push(T* item) const {
-        index const bottom = queue_->bottom_.load(memory_order_relaxed);
-        if (deque<T>::distance(queue_->top_seen_, bottom) > queue_->mask_) [[unlikely]] {
+        if (!try_push(item)) [[unlikely]] {
             return queue_->push_into_full(item);
         }
-        queue_->put(bottom, item);
     }
 
     /// push() that does not grow: false if there is no room.

@@ -25,7 +25,6 @@ constexpr unsigned k_clock_every = 8;
 constexpr int k_steal_rounds = 3;
 constexpr std::size_t k_steal_most = 128;
 constexpr std::size_t k_inject_most = 64;
-constexpr std::size_t k_fire_most = 256;
 // A wake-up through the kernel costs about 5 µs at each end; spinning twice that long finds what comes at once.
 constexpr auto k_spin_time = std::chrono::microseconds(10);
 // In virtual time only: how often to ask whether all tasks are deadlocked or some thread will wake one. Guessed.
@@ -144,13 +143,8 @@ void worker::push_ready(task_base& task) noexcept {
 }
 
 void worker::wake_another() noexcept {
-    if (!shared_) {
-        return;
-    }
-    int const sleeper = home_.idlers().choose_peer_to_wake();
-    if (sleeper != idle::k_nobody) {
+    if (shared_ && home_.wake_a_sleeper()) {
         counters_.wakeups.add(1);
-        home_.worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
     }
 }
 

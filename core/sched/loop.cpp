@@ -70,7 +70,7 @@ bool worker::take_ready_entry(task_base& task) noexcept {
            task.in_place_ready_.exchange(false, memory_order_acq_rel);
 }
 
-void worker::drop_entry(task_base& stale) noexcept {
+void worker::drop_taken_entry(task_base& stale) noexcept {
     if (stale_entries_ > 0) {
         --stale_entries_;
     }
@@ -79,7 +79,7 @@ void worker::drop_entry(task_base& stale) noexcept {
 
 worker* worker::resume(worker* self, task_base& task) {
     if (!self->take_ready_entry(task)) {
-        self->drop_entry(task);
+        self->drop_taken_entry(task);
         return self;
     }
     self->set_current(&task);
@@ -222,7 +222,7 @@ void worker::park_current(worker* self) noexcept {
             break;
         }
         if (!self->take_ready_entry(*next)) {
-            self->drop_entry(*next);
+            self->drop_taken_entry(*next);
             continue;
         }
         self->counters_.tasks_resumed.add(1);
@@ -254,7 +254,7 @@ void worker::yield(worker* self) noexcept {
             return;
         }
         if (!self->take_ready_entry(*next)) {
-            self->drop_entry(*next);
+            self->drop_taken_entry(*next);
             continue;
         }
         task.suspended_on = self->current;
@@ -382,13 +382,13 @@ bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
     *self->eh = of_waiting;
     self->counters_.tasks_ended.add_release(1);
     self->home_.task_ended();
-    self->drop_stale_entry(awaited);
+    self->drop_queued_entry(awaited);
     return true;
 }
 
 // The entry of a task that was run in place is still in some queue. Tasks are awaited in the order of their spawning
 // or the other way round, so it often is the oldest or the newest of this one; what lies deeper goes when that one does.
-void worker::drop_stale_entry(task_base& ended) noexcept {
+void worker::drop_queued_entry(task_base& ended) noexcept {
     auto const queue = queue_.owner();
     if (queue.peek_back() != &ended) {
         if (queue.take_front_if(&ended)) {

@@ -19,7 +19,6 @@ namespace {
 constexpr auto k_tick = std::chrono::milliseconds(10);
 // A runtime that rests now and then only does not send its monitor to sleep each time: waking it costs a system call.
 constexpr int k_quiet_ticks = 10;
-constexpr std::size_t k_fire_most = 256;
 
 }  // namespace
 
@@ -49,7 +48,7 @@ void monitor::worker_is_up() noexcept {
 }
 
 void monitor::run() noexcept {
-    name_this_thread(home_.options().name.empty() ? "coir" : home_.options().name, "watch");
+    name_this_thread(home_.name_of_threads(), "watch");
     int quiet = 0;
     while (!stopping_.load(std::memory_order_acquire)) {
         quiet = everybody_rests() ? quiet + 1 : 0;
@@ -94,14 +93,18 @@ void monitor::sleep_until_somebody_is_up() noexcept {
 void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     std::uint64_t const looks = w.looks();
     std::uint64_t const turns = looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read();
+    task_base const* const task = w.current_task();
     bool const rests = w.rests();
     if (looks == state.looks && !rests) {
         take_over(w);
     }
     state.looks = looks;
-    if (turns != state.turns || rests) {
+    // A task that starts is not counted anywhere: it is seen by its being another one.
+    if (turns != state.turns || task != state.task || rests) {
         state.turns = turns;
-        state.since = now;
+        state.task = task;
+        // Read anew: this thread may have been late since `now`, and a task is not to be accused of that.
+        state.since = std::chrono::steady_clock::now();
         state.reported = false;
         return;
     }
@@ -113,7 +116,7 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
 }
 
 void monitor::take_over(worker& w) noexcept {
-    w.timer_heap().fire_due(home_.clock_now(), k_fire_most);
+    w.timer_heap().fire_due(home_.clock_now(), worker::k_fire_most);
     if (w.poller().has_descriptors()) {
         w.poller().poll_for_owner(events_.get());
     }

@@ -39,6 +39,7 @@ struct epoll_event;
 namespace coir::detail {
 
 class scheduler;
+class task_base;
 class worker;
 
 class monitor {
@@ -62,7 +63,8 @@ private:
     struct watched {
         std::uint64_t looks = 0;
         std::uint64_t turns = 0;  // of tasks
-        time_point since{};       // when `turns` was first seen
+        task_base const* task = nullptr;
+        time_point since{};  // when `turns` and `task` were first seen
         bool reported = false;
     };
 

@@ -212,13 +212,6 @@ void scheduler::drop_late_entries() noexcept {
     }
 }
 
-void scheduler::wake_a_sleeper() noexcept {
-    int const sleeper = idle_.choose_sleeper_to_wake();
-    if (sleeper != idle::k_nobody) {
-        worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
-    }
-}
-
 runtime_stats scheduler::stats() const {
     runtime_stats sum;
     sum.workers = worker_count();

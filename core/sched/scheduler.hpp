@@ -40,6 +40,8 @@ public:
     ~scheduler();
 
     runtime_options const& options() const noexcept { return options_; }
+    /// What the names of its threads begin with.
+    std::string name_of_threads() const { return options_.name.empty() ? "coir" : options_.name; }
     std::uint32_t number() const noexcept { return number_; }
     unsigned worker_count() const noexcept { return options_.workers; }
     worker& worker_at(unsigned index) noexcept { return *workers_[index]; }
@@ -70,8 +72,16 @@ public:
     /// To be called for each task that was taken out of it.
     static void unlinked(task_base& task) noexcept;
 
-    /// Somebody pushed, and is no worker that could do it itself.
-    void wake_a_sleeper() noexcept;
+    /// For whoever has pushed, after the push: wakes a sleeping worker if none looks for work already. True if it did.
+    /// (A worker that pushes to its own queue calls this only if there are others: see worker::wake_another().)
+    bool wake_a_sleeper() noexcept {
+        int const sleeper = idle_.choose_sleeper_to_wake();
+        if (sleeper == idle::k_nobody) [[likely]] {
+            return false;
+        }
+        worker_at(static_cast<unsigned>(sleeper)).poller().interrupt();
+        return true;
+    }
 
     /// Cancels all tasks, waits until they have ended, stops the workers. Idempotent; not from one of its own tasks.
     void shut_down();

@@ -58,7 +58,7 @@ worker::~worker() {
 fiber_thread* worker::carry(fiber& own) noexcept {
     attach_to_this_thread(own);
     set_this_worker(this);
-    name_this_thread(home_.options().name.empty() ? "coir" : home_.options().name, index_);
+    name_this_thread(home_.name_of_threads(), index_);
     if (home_.options().pin_workers) {
         pin_this_thread(index_);
     }

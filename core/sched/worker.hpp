@@ -33,6 +33,7 @@
 #include <coir/core/task/task_base.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include <sys/types.h>
@@ -63,6 +64,9 @@ private:
 
 class worker : public fiber_thread {
 public:
+    /// So many timers at once, by the owner or by the monitor for it; then others have a turn. Guessed.
+    static constexpr std::size_t k_fire_most = 256;
+
     worker(scheduler& home, unsigned index);
     worker(worker const&) = delete;
     worker& operator=(worker const&) = delete;
@@ -137,8 +141,8 @@ private:
     void set_current(task_base* task) noexcept { current_task_.store(task, std::memory_order_relaxed); }
     void after_switch() noexcept;
     void finish(task_base& task) noexcept;
-    void drop_stale_entry(task_base& ended) noexcept;
-    void drop_entry(task_base& stale) noexcept;
+    void drop_queued_entry(task_base& ended) noexcept;  // it still lies in some queue: of a task that was run in place
+    void drop_taken_entry(task_base& stale) noexcept;   // it has just been taken from a queue, and resumes nobody
     void fill_reserve();
     bool is_new(task_base& task) noexcept;
     bool owes_a_turn() noexcept;

@@ -40,6 +40,17 @@ template <class T>
 using gather_value_t = std::conditional_t<std::is_void_v<T>, std::monostate,
                                           std::conditional_t<std::is_reference_v<T>, T, std::remove_cv_t<T>>>;
 
+// What get() of a handle returns, as it stands in a tuple.
+template <class Handle>
+auto take_value(Handle& from) -> gather_value_t<typename Handle::value_type> {
+    if constexpr (std::is_void_v<typename Handle::value_type>) {
+        from.get();
+        return {};
+    } else {
+        return from.get();
+    }
+}
+
 // An argument of gather: a handle of the caller's (kept by reference), a handle passed in, or a task of a callable.
 template <class A>
 class gather_argument;
@@ -50,14 +61,7 @@ public:
     using value_type = typename std::remove_cvref_t<A>::value_type;
     explicit gather_argument(A&& a) : handle_(std::forward<A>(a)) {}
     gathered child() const { return {&state_of(handle_), false}; }
-    gather_value_t<value_type> take() {
-        if constexpr (std::is_void_v<value_type>) {
-            handle_.get();
-            return {};
-        } else {
-            return handle_.get();
-        }
-    }
+    gather_value_t<value_type> take() { return take_value(handle_); }
 
     outcome<value_type> settle() { return settled_outcome(handle_); }
 
@@ -82,14 +86,7 @@ public:
         }
     }
     gathered child() const { return {task_.state().get(), true}; }
-    gather_value_t<value_type> take() {
-        if constexpr (std::is_void_v<value_type>) {
-            task_.get();
-            return {};
-        } else {
-            return task_.get();
-        }
-    }
+    gather_value_t<value_type> take() { return take_value(task_); }
     outcome<value_type> settle() { return settled_outcome(task_); }
 
 private:

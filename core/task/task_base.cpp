@@ -356,7 +356,7 @@ void task_base::call_hook() noexcept {
     }
 }
 
-void task_base::publish_chain_of_awaiters() noexcept {
+void task_base::run_hooks_and_publish_awaiters() noexcept {
     task_base* awaited = this;
     awaited->call_hook();
     while (task_base* const awaiter = std::exchange(awaited->awaiter_in_place_, nullptr)) {

@@ -133,7 +133,7 @@ public:
     /// For the task itself, before each suspension.
     void before_suspension() noexcept {
         if (awaiter_in_place_ != nullptr || hook_ != nullptr) [[unlikely]] {
-            publish_chain_of_awaiters();
+            run_hooks_and_publish_awaiters();
         }
     }
     /// For the task itself: called once, before it next suspends (or whoever it then awaits in place). Null: not any more.
@@ -245,7 +245,8 @@ private:
     enum class cancel_result : std::uint8_t { done_already, delivered, forward };
     cancel_result request_cancel_here(std::string const& reason, state_ptr<shared_state_base>& forward_to);
     std::string cancel_reason();
-    void publish_chain_of_awaiters() noexcept;
+    // Of this task and of all that wait below it on this stack: calls their hooks, and lets them forward from now on.
+    void run_hooks_and_publish_awaiters() noexcept;
     void call_hook() noexcept;
     /// A request that could not be passed on stays here. `interrupt`: also ends the present wait.
     void keep_request(bool interrupt);

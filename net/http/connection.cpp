@@ -303,24 +303,32 @@ private:
     connection& owner_;
 };
 
-void connection::answer_whole(route_handler const& route) {
-    // The answer is made within the try block, and nothing is waited for in the catch blocks.
-    std::exception_ptr failure;
-    response made;
+// Calls what a handler does, and returns its failure, if any. Throws only when the connection itself is cancelled.
+// Nothing is waited for in the catch blocks: what is done about a failure comes after them.
+template <class Handler>
+std::exception_ptr connection::run_handler(Handler handler) {
     try {
         flush_before_suspension const others_first(*this);
-        made = route.whole(std::as_const(parser_.message()));
-        if (!is_valid(made)) {
-            throw std::invalid_argument("coir::net::http: a response's status or header is not allowed");
-        }
+        handler();
+        return nullptr;
     } catch (cancelled const&) {
         if (is_cancelled_itself()) {
             throw;
         }
-        failure = std::current_exception();
+        return std::current_exception();
     } catch (...) {
-        failure = std::current_exception();
+        return std::current_exception();
     }
+}
+
+void connection::answer_whole(route_handler const& route) {
+    response made;
+    std::exception_ptr const failure = run_handler([&] {
+        made = route.whole(std::as_const(parser_.message()));
+        if (!is_valid(made)) {
+            throw std::invalid_argument("coir::net::http: a response's status or header is not allowed");
+        }
+    });
     bool const keep = stays_open();
     if (failure) {
         report(failure);
@@ -332,20 +340,11 @@ void connection::answer_whole(route_handler const& route) {
 }
 
 void connection::answer_streaming(route_handler const& route) {
-    std::exception_ptr failure;
     response_writer writer(*this);
-    try {
-        flush_before_suspension const others_first(*this);
+    std::exception_ptr const failure = run_handler([&] {
         route.streaming(parser_.message(), writer);
         writer.finish();
-    } catch (cancelled const&) {
-        if (is_cancelled_itself()) {
-            throw;
-        }
-        failure = std::current_exception();
-    } catch (...) {
-        failure = std::current_exception();
-    }
+    });
     if (!failure) {
         return;
     }

@@ -41,6 +41,8 @@ private:
     bool take_input();
     bool read_more();
     void answer();
+    template <class Handler>
+    std::exception_ptr run_handler(Handler handler);
     void answer_whole(route_handler const& route);
     void answer_streaming(route_handler const& route);
     void answer_error(int status, bool keep, std::string_view allow = {});

@@ -181,7 +181,7 @@ struct busy_pusher : rl::test_suite<busy_pusher<Workers>, Workers + 1> {
     void thread(unsigned index) {
         if (index == 0) {
             shared.queues[0].push(1);
-            shared.wake(shared.idlers.choose_peer_to_wake());
+            shared.wake(shared.idlers.choose_sleeper_to_wake());
             shared.run_item();
         }
         if (index < Workers) {

@@ -294,18 +294,23 @@ TEST(stream_server, close_stops_accepting_and_lets_handlers_run_on) {
 
 TEST(stream_server, drain_waits_for_handlers_that_end) {
     on_one_and_four_workers([] {
+        coir::event release;
         std::atomic<bool> finished{false};
         auto server = net::start_server(
             [&](net::stream& peer) {
                 peer.read_line();
-                coir::sleep(5ms);
+                release.wait();
                 finished = true;
             },
             "127.0.0.1", 0);
         auto client = net::open_connection("127.0.0.1", server.port());
         client.write("go\n");
         yield_until([&] { return server.connections() == 1; });
-        server.drain(1h);
+        auto draining = coir::spawn([&] { server.drain(1h); });
+        coir::test::yield_until_waiting(draining);
+        EXPECT_FALSE(draining.done());
+        release.set();
+        draining.get();
         EXPECT_TRUE(finished);
     });
 }

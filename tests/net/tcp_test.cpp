@@ -516,9 +516,13 @@ TEST(tcp, accept_survives_being_out_of_descriptors) {
         ASSERT_GE(client.fd(), 0);
         auto acceptor = coir::spawn([&] { return listener.accept(); });
         auto const before = coir::runtime::current().stats();
-        coir::sleep(50ms);  // enough for a few attempts, or for a great many, if it spun
+        // accept() pauses between its attempts, and at no time for less than this task does.
+        constexpr unsigned k_turns = 10;
+        for (unsigned i = 0; i < k_turns; ++i) {
+            coir::sleep(5ms);
+        }
         EXPECT_FALSE(acceptor.done());
-        EXPECT_LT(coir::runtime::current().stats().tasks_resumed - before.tasks_resumed, 50u);
+        EXPECT_LE(coir::runtime::current().stats().tasks_resumed - before.tasks_resumed, 2 * k_turns + 2);
         process.give_back();
         auto server = acceptor.get();
         client.send("here");

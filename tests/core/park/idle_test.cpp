@@ -137,15 +137,20 @@ TEST(idle, claims_each_of_1024_sleepers_once) {
     EXPECT_FALSE(idlers.anybody_sleeps());
 }
 
-TEST(idle, only_worker_chooses_no_peer_but_an_outsider_chooses_it) {
+TEST(idle, only_worker_is_chosen_while_it_sleeps_and_never_while_it_is_up) {
     idle idlers(1);
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), idle::k_nobody);
     EXPECT_TRUE(idlers.prepare_to_park(0, false));
-    EXPECT_EQ(idlers.choose_peer_to_wake(), idle::k_nobody);
     EXPECT_EQ(idlers.choose_sleeper_to_wake(), 0);
+    EXPECT_TRUE(idlers.leave_park(0));
+    EXPECT_TRUE(idlers.stop_searching());
+    EXPECT_EQ(idlers.choose_sleeper_to_wake(), idle::k_nobody);
+}
 
+TEST(idle, worker_that_pushes_chooses_its_sleeping_peer) {
     idle two(2);
     EXPECT_TRUE(two.prepare_to_park(1, false));
-    EXPECT_EQ(two.choose_peer_to_wake(), 1);
+    EXPECT_EQ(two.choose_sleeper_to_wake(), 1);
 }
 
 // Workers as the scheduler writes them, blocked in a parker instead of a poll and without a time-out: a lost wake-up
@@ -206,7 +211,7 @@ protected:
             item child;
             child.done = &child_done;
             workers_[self].queue.owner().push(&child);
-            wake(idlers_.choose_peer_to_wake());
+            wake(idlers_.choose_sleeper_to_wake());
             child_done.park();
             EXPECT_EQ(child.ran, 1);
         }
