@@ -12,6 +12,7 @@
 #include <coir/core/task/call_later.hpp>
 #include <coir/core/task/context.hpp>
 #include <coir/core/task/coroutine.hpp>
+#include <coir/core/task/fork_join.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/gather.hpp>
 #include <coir/core/task/generator.hpp>

@@ -19,6 +19,8 @@ set(COIR_PRIVATE_HEADERS
 
 # Public all the same.
 set(COIR_PUBLIC_IN_PRIVATE_ROOMS
+    core/park/idle.hpp
+    core/queue/fork_stack.hpp
     core/sched/blocking.hpp
     core/sched/explore.hpp
     core/sched/options.hpp

@@ -19,6 +19,7 @@ struct owned_pointer {
 
 // constinit: no guard variable, no lazy initialisation on the way of every scheduler call.
 constinit thread_local worker* current_worker = nullptr;
+constinit thread_local fork_place* current_fork_place = nullptr;
 constinit thread_local fiber_thread* blocking_section = nullptr;
 constinit thread_local owned_pointer own_objects[2]{};
 
@@ -33,6 +34,17 @@ COIR_NOIPA worker* this_worker() noexcept {
 
 COIR_NOIPA void set_this_worker(worker* value) noexcept {
     current_worker = value;
+    asm volatile("" ::: "memory");
+}
+
+COIR_NOIPA fork_place* this_fork_place() noexcept {
+    fork_place* result = current_fork_place;
+    asm volatile("" : "+r"(result)::"memory");
+    return result;
+}
+
+COIR_NOIPA void set_this_fork_place(fork_place* value) noexcept {
+    current_fork_place = value;
     asm volatile("" ::: "memory");
 }
 

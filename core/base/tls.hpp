@@ -11,10 +11,16 @@ namespace coir::detail {
 
 class worker;
 struct fiber_thread;
+struct fork_place;
 
 /// The worker that runs on this thread, or nullptr on a thread that belongs to no runtime.
 worker* this_worker() noexcept;
 void set_this_worker(worker* value) noexcept;
+
+/// Where the task on this thread puts calls that others may take: its worker's; nullptr on a thread that belongs to no
+/// runtime.
+fork_place* this_fork_place() noexcept;
+void set_this_fork_place(fork_place* value) noexcept;
 
 /// What stands in the place of the worker while the task on this thread blocks it (core/sched/blocking_section), or
 /// nullptr.

@@ -13,6 +13,7 @@ blocking_section::blocking_section(worker& left) : task_(left.current_task()) {
     carrier& next = left.home().threads().reserve();
     // What has to be done before a suspension has to be done now: others go on from here.
     task_->before_suspension();
+    left.give_open_calls_away();
     outside_.emplace();
     current = left.current;
     native = left.native;

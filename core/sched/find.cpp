@@ -228,6 +228,25 @@ task_base* worker::steal_from_others() noexcept {
             }
         }
     }
+    return take_call_of_others(first);
+}
+
+task_base* worker::take_call_of_others(unsigned first) noexcept {
+    unsigned const count = home_.worker_count();
+    for (unsigned i = 0; i < count; ++i) {
+        worker& victim = home_.worker_at((first + i) % count);
+        if (&victim == this || !victim.has_open_calls()) {
+            continue;
+        }
+        try {
+            if (task_base* const taken = take_call_of(victim)) {
+                counters_.tasks_stolen.add(1);
+                return taken;
+            }
+        } catch (std::bad_alloc const&) {
+            return nullptr;  // the call stays where it is: its own worker runs it
+        }
+    }
     return nullptr;
 }
 
@@ -255,7 +274,7 @@ bool worker::anything_anywhere() noexcept {
         return true;
     }
     for (unsigned i = 0; i < home_.worker_count(); ++i) {
-        if (i != index_ && !home_.worker_at(i).thief().empty()) {
+        if (i != index_ && (!home_.worker_at(i).thief().empty() || home_.worker_at(i).has_open_calls())) {
             return true;
         }
     }
@@ -269,6 +288,9 @@ bool worker::anything_to_do() noexcept {
 void worker::park() noexcept {
     bool const look_everywhere = home_.idlers().prepare_to_park(index_, searching_);
     searching_ = false;
+    if (look_everywhere && home_.uses_forks()) {
+        heavy_fence();  // partner: the light one in put_off()
+    }
     bool const watched = home_.still().is_watched();
     if (look_everywhere ? anything_anywhere() : anything_to_do()) {
         std::unique_lock const held = watched ? std::unique_lock(home_.still().lock()) : std::unique_lock<std::mutex>();

@@ -214,6 +214,7 @@ void worker::keep_idle(fiber& f) noexcept {
 }
 
 void worker::park_current(worker* self) noexcept {
+    self->give_open_calls_away();
     task_base& task = *self->current_task();
     task.suspended_on = self->current;
     while (task_base* const next = self->next_task_now()) {
@@ -235,6 +236,7 @@ void worker::park_current(worker* self) noexcept {
 }
 
 void worker::yield(worker* self) noexcept {
+    self->give_open_calls_away();
     task_base& task = *self->current_task();
     for (;;) {
         task_base* const next = self->next_task_now();
@@ -307,6 +309,7 @@ void worker::pass_turn(task_base& leaving) noexcept {
 // The caller waits, off its stack but in no queue, until this worker next asks for a task: that is when the eager one has
 // suspended or ended. On the same strand it waits for its turn instead, as the first of all.
 void worker::run_eagerly(worker* self, task_base& task) {
+    self->give_open_calls_away();
     task_base& caller = *self->current_task();
     bool const on_strand = task.has(task_base::k_on_strand);
     bool const shares_strand = on_strand && caller.has(task_base::k_on_strand) && &task.strand() == &caller.strand();
@@ -372,6 +375,7 @@ bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
         !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
         return false;
     }
+    self->give_open_calls_away();
     task_base* const waiting = self->current_task();
     // Of the exceptions that the waiting task is just handling the other one knows nothing.
     eh_state const of_waiting = std::exchange(*self->eh, eh_state{});

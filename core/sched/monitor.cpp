@@ -120,7 +120,7 @@ void monitor::take_over(worker& w) noexcept {
     if (w.poller().has_descriptors()) {
         w.poller().poll_for_owner(events_.get());
     }
-    if (!w.thief().empty()) {
+    if (!w.thief().empty() || w.has_open_calls()) {
         home_.wake_a_sleeper();
     }
 }

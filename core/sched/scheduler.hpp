@@ -83,6 +83,15 @@ public:
         return true;
     }
 
+    /// Has a task ever put a call on its worker's fork stack? From then on who goes to sleep has to look harder.
+    bool uses_forks() const noexcept { return uses_forks_.load(std::memory_order_relaxed); }
+    /// Before the first of these calls is made visible; a full fence comes between that and the look for sleepers.
+    void use_forks() noexcept {
+        if (!uses_forks()) {
+            uses_forks_.store(true, std::memory_order_release);
+        }
+    }
+
     /// Cancels all tasks, waits until they have ended, stops the workers. Idempotent; not from one of its own tasks.
     void shut_down();
 
@@ -161,6 +170,7 @@ private:
     standstill standstill_;
     std::atomic<std::uint64_t> spawned_outside_{0};
     std::atomic<std::uint32_t> foreign_wakers_{0};  // inside make_ready() on threads that are not its workers
+    std::atomic<bool> uses_forks_{false};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> shutting_down_{false};
     std::atomic<bool> closed_{false};

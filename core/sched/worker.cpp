@@ -48,6 +48,7 @@ std::uint64_t take_task_ids(std::uint64_t count) noexcept {
 worker::worker(scheduler& home, unsigned index)
     : home_(home), index_(index), shared_(home.worker_count() > 1), seeded_(home.options().seed.has_value()),
       random_(first_random(home.options().seed.value_or(index))), queue_(deque_options{.shared = shared_}) {
+    forks_.idlers = &home.idlers();
     fill_reserve();
 }
 
@@ -58,6 +59,7 @@ worker::~worker() {
 fiber_thread* worker::carry(fiber& own) noexcept {
     attach_to_this_thread(own);
     set_this_worker(this);
+    set_this_fork_place(&forks_);
     name_this_thread(home_.name_of_threads(), index_);
     if (home_.options().pin_workers) {
         pin_this_thread(index_);
@@ -71,6 +73,7 @@ fiber_thread* worker::carry(fiber& own) noexcept {
         after_switch();
         rests_.store(true, std::memory_order_release);
         set_this_worker(nullptr);
+        set_this_fork_place(nullptr);
     }
     return arrived;
 }
@@ -78,6 +81,7 @@ fiber_thread* worker::carry(fiber& own) noexcept {
 void worker::leave(worker* self) noexcept {
     self->set_current(nullptr);
     set_this_worker(nullptr);
+    set_this_fork_place(nullptr);
 }
 
 void worker::arrive(fiber_thread* thread) noexcept {

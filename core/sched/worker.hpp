@@ -30,6 +30,7 @@
 #include "core/task/record_cache.hpp"
 #include "core/time/timers.hpp"
 
+#include <coir/core/task/fork_record.hpp>
 #include <coir/core/task/task_base.hpp>
 
 #include <atomic>
@@ -83,6 +84,8 @@ public:
     record_cache& records() noexcept { return records_; }
     counters const& stats() const noexcept { return counters_; }
     deque_thief<task_base> thief() noexcept { return queue_.thief(); }
+    /// Does its current task have calls that others may take? A glance.
+    bool has_open_calls() const noexcept { return forks_.stack.holds_any(); }
 
     // --- for the monitor, which reads them from its own thread -------------------------------------------------------
     /// How often this worker has looked at its timers and its poller.
@@ -121,6 +124,16 @@ public:
     /// In a runtime with a seed: now and then, lets the others have a turn although the current task need not wait.
     static void sometimes_yield(worker* self) noexcept;
 
+    // --- fork.cpp: calls that the current task has put off, and others may take --------------------------------------
+    /// What has no room on the fork stack. False: it must become a task. Throws std::bad_alloc.
+    bool put_off_slowly(fork_record& call);
+    /// Before the current task leaves this worker: they become tasks.
+    void give_open_calls_away() noexcept {
+        if (!forks_.stack.surely_empty()) [[unlikely]] {
+            give_all_open_calls_away();
+        }
+    }
+
 private:
     friend class scheduler;
 
@@ -154,6 +167,9 @@ private:
     COIR_NOINLINE void pass_turn(task_base& leaving) noexcept;
     void keep_idle(fiber& f) noexcept;
 
+    void give_all_open_calls_away() noexcept;
+    task_base* take_call_of(worker& victim);
+
     // --- find.cpp ------------------------------------------------------------------------------------------------------
     task_base* next_task() noexcept;       // waits until there is one; null: stop
     task_base* next_task_now() noexcept {  // null: nothing in sight
@@ -175,6 +191,7 @@ private:
     void end_search() noexcept;
     task_base* search() noexcept;
     task_base* steal_from_others() noexcept;
+    task_base* take_call_of_others(unsigned first) noexcept;
     bool spin_for_work() noexcept;
     bool anything_to_do() noexcept;
     bool anything_anywhere() noexcept;
@@ -225,6 +242,7 @@ private:
     std::uint64_t random_;
     record_cache records_;
     deque<task_base> queue_;
+    fork_place forks_;
     timers timers_;
     reactor reactor_;
     std::atomic<bool> rests_{true};

@@ -3,6 +3,7 @@
 
 #include "core/task/heritage.hpp"
 
+#include <coir/core/task/fork_record.hpp>
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task_base.hpp>
 
@@ -54,6 +55,7 @@ std::shared_ptr<void const> exchange_context_value(std::uint64_t id, std::shared
             next->entries.erase(found);
         }
     }
+    give_open_calls_away();  // with the values of this moment
     // What was there ends last: its destructors are the user's, and may come back here.
     std::shared_ptr<context_values const> const old = std::exchange(extra.context, std::move(next));
     task.add_trait(task_base::k_has_context);
@@ -74,6 +76,7 @@ void* local_object(std::uint64_t id, local_ptr (*make)(void const* maker), void 
     local_ptr object = make(maker);  // may suspend, and may ask for others
     void* const result = object.get();
     entries.push_back({id, std::move(object)});
+    give_open_calls_away();  // others look at the traits of a task with open calls
     task.add_trait(task_base::k_has_locals);
     return result;
 }

@@ -5,6 +5,7 @@
 #include "core/task/task_events.hpp"
 
 #include <coir/core/base/tls.hpp>
+#include <coir/core/task/fork_record.hpp>
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task_base.hpp>
 
@@ -38,6 +39,7 @@ fiber_thread& this_fiber_thread() {
 }
 
 void switch_stack(fiber*& left, fiber& to, leaving how) noexcept {
+    give_open_calls_away();  // a frame over there may end after one over here
     fiber_thread& thread = this_fiber_thread();
     left = thread.current;
     switch_fiber(&thread, to, how);

@@ -281,6 +281,7 @@ private:
 class model_mutex {
 public:
     void lock() { mutex_.lock(place_.relacy()); }
+    bool try_lock() { return mutex_.try_lock(place_.relacy()); }
     void unlock() { mutex_.unlock(place_.relacy()); }
 
 private:

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Calls that were put on a worker's fork stack, on their way to others: see core/task/fork_record.hpp.
+
+#include "core/sched/scheduler.hpp"
+#include "core/sched/worker.hpp"
+#include "core/task/record_cache.hpp"
+
+#include <coir/core/base/tls.hpp>
+#include <coir/core/task/fork_record.hpp>
+#include <coir/core/task/suspend.hpp>
+#include <coir/core/task/task.hpp>
+
+#include <new>
+
+namespace coir::detail {
+namespace {
+
+// Guessed: deeper than trees of calls are (each level halves or better), and one page. What does not fit becomes a task at
+// once.
+constexpr std::uint32_t k_most_open_calls = 512;
+
+struct run_given_call {
+    fork_record* call;
+    void operator()() const noexcept { call->run_given(); }
+};
+
+using call_record = task_record<void, run_given_call>;
+constexpr std::size_t k_call_size_class = size_class_for(sizeof(call_record));
+
+// Only an address.
+alignas(task_base) char no_task[1];
+
+void inherit_context(task_base& child, task_base& parent) {
+    if (parent.has(task_base::k_has_context)) {
+        task_base::inherit(child, parent);
+    }
+}
+
+// As a task of the calling task. Throws no_running_runtime, std::bad_alloc.
+void give_to_new_task(fork_record& call) {
+    birth const born = begin_birth(k_call_size_class);
+    auto* const made = new (born.memory) call_record(born, run_given_call{&call});
+    record_guard guard{made};
+    inherit_context(*made, *born.parent);
+    spawn_record(*born.home, *made);
+    guard.record = nullptr;
+    call.give_to(*made);  // perhaps it has run by now: only this task reads that
+}
+
+}  // namespace
+
+task_base* const fork_record::k_kept = reinterpret_cast<task_base*>(no_task);
+
+bool fork_record::wait() noexcept {
+    task_base* const task = given_to_.load(memory_order_acquire);
+    if (task == k_kept) {
+        return true;
+    }
+    task->wait_uncancelled();
+    if (task->was_cancelled()) {
+        error = task->error();  // before it started: the call did not run
+    }
+    task->release_handle();
+    return false;
+}
+
+void rethrow_first(std::initializer_list<fork_record*> calls) {
+    for (fork_record* const call : calls) {
+        if (call->error) {
+            std::rethrow_exception(call->error);
+        }
+    }
+    invariant_failed("a call failed without an exception", __FILE__, __LINE__);
+}
+
+void wake_for_fork() noexcept {
+    this_worker()->home().wake_a_sleeper();
+}
+
+bool put_off_elsewhere(fork_record& call) noexcept {
+    try {
+        worker* const here = this_worker();
+        if (here == nullptr || here->current_task() == nullptr) {
+            throw no_running_runtime();
+        }
+        if (!here->put_off_slowly(call)) {
+            give_to_new_task(call);
+        }
+        return true;
+    } catch (...) {
+        call.keep();
+        call.error = std::current_exception();
+        return false;
+    }
+}
+
+// With a seed, one call in two becomes a task at once, so that every order of the calls comes up.
+bool worker::put_off_slowly(fork_record& call) {
+    if (current_task()->has(task_base::k_on_strand)) {
+        call.keep();
+        return true;
+    }
+    if (seeded_ && next_random() % 2 == 0) {
+        return false;
+    }
+    home_.use_forks();
+    bool const pushed = forks_.stack.push_slowly(&call, k_most_open_calls, seeded_);
+    wake_another();
+    return pushed;
+}
+
+void give_open_calls_away() noexcept {
+    if (worker* const here = this_worker()) {
+        here->give_open_calls_away();
+    }
+}
+
+COIR_NOINLINE void worker::give_all_open_calls_away() noexcept {
+    bool const on_strand = current_task()->has(task_base::k_on_strand);
+    forks_.stack.take_all([on_strand](fork_record& call) noexcept {
+        if (on_strand) {
+            call.keep();
+            return;
+        }
+        try {
+            give_to_new_task(call);
+        } catch (std::bad_alloc const&) {
+            call.keep();
+        }
+    });
+}
+
+// The oldest open call of another worker's current task, as a new task of that one's. Throws std::bad_alloc.
+task_base* worker::take_call_of(worker& victim) {
+    struct memory {
+        void* record;
+        ~memory() {
+            if (record != nullptr) {
+                free_record(record);
+            }
+        }
+    } slot{allocate_record(records_, k_call_size_class)};
+    task_base* taken = nullptr;
+    victim.forks_.stack.take_oldest([&](fork_record& call) {
+        task_base& parent = *victim.current_task();  // which has open calls: it stays, with its context
+        if (parent.has(task_base::k_on_strand)) {
+            return false;
+        }
+        birth const born{slot.record, &home_, &parent, next_task_id(), home_.number()};
+        auto* const made = new (born.memory) call_record(born, run_given_call{&call});
+        slot.record = nullptr;
+        record_guard guard{made};
+        inherit_context(*made, parent);
+        guard.record = nullptr;
+        call.give_to(*made);
+        taken = made;
+        return true;
+    });
+    if (taken != nullptr) {
+        counters_.tasks_spawned.add(1);
+        if (home_.is_shutting_down()) {
+            taken->cancel_for_shutdown();
+        }
+    }
+    return taken;
+}
+
+}  // namespace coir::detail

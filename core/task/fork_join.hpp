@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Synopsis
+//   fork_join(f, g, ...)                                         calls them in parallel      -> std::tuple
+//   parallel_for(first, last, grain, f)                          f(i) for each i, the same way
+//   parallel_reduce(first, last, grain, identity, map, combine)  the sum of map(i), as combine understands it
+
+#include <coir/core/task/fork_record.hpp>
+#include <coir/core/task/gather.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <iterator>
+#include <stdexcept>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+namespace detail {
+
+// One of the calls, in the frame of fork_join().
+template <class F>
+class fork_child final : public fork_record {
+public:
+    using value_type = std::invoke_result_t<F>;
+
+    explicit fork_child(F&& function) noexcept : fork_record(&run_it), function_(std::forward<F>(function)) {}
+
+    void run() noexcept {
+        try {
+            if constexpr (std::is_void_v<value_type>) {
+                std::invoke(std::forward<F>(function_));
+                result_.emplace();
+            } else {
+                result_.emplace(std::invoke(std::forward<F>(function_)));
+            }
+        } catch (...) {
+            error = std::current_exception();
+        }
+    }
+
+    gather_value_t<value_type> take() {
+        if constexpr (std::is_void_v<value_type>) {
+            return {};
+        } else {
+            return result_.take();
+        }
+    }
+
+private:
+    static void run_it(fork_record& self) noexcept { static_cast<fork_child&>(self).run(); }
+
+    F&& function_;
+    result_slot<value_type> result_;
+};
+
+template <std::size_t... I, class First, class... Rest>
+auto fork_all(std::index_sequence<I...>, First&& f, Rest&&... g)
+    -> std::tuple<gather_value_t<std::invoke_result_t<First>>, gather_value_t<std::invoke_result_t<Rest>>...> {
+    fork_child<First> first(std::forward<First>(f));
+    [[maybe_unused]] std::tuple<fork_child<Rest>...> rest(std::forward<Rest>(g)...);
+    fork_place* const place = this_fork_place();
+    // The last one first, so that they are taken back in their order. A failure is in the record then.
+    bool failed = false;
+    ((failed |= !put_off(place, std::get<sizeof...(I) - 1 - I>(rest))), ...);
+    auto run_here = [&failed](auto& child) noexcept {
+        if (!failed) {
+            child.run();
+            failed = child.error != nullptr;
+        }
+    };
+    run_here(first);
+    [[maybe_unused]] auto const join = [&](auto& child) noexcept {
+        if (take_back(place, child)) {
+            run_here(child);
+        } else if (child.error) [[unlikely]] {
+            failed = true;
+        }
+    };
+    (join(std::get<I>(rest)), ...);
+    if (failed) [[unlikely]] {
+        rethrow_first({&first, &std::get<I>(rest)...});
+    }
+    // Braces: taken from left to right.
+    return std::tuple<gather_value_t<std::invoke_result_t<First>>, gather_value_t<std::invoke_result_t<Rest>>...>{
+        first.take(), std::get<I>(rest).take()...};
+}
+
+}  // namespace detail
+
+/// Calls all of them and returns their results in argument order (std::monostate for void). For work that computes: the
+/// calls are put on the caller's stack, and run there one after another, in their order, but for those that an idle
+/// worker takes meanwhile. A call that suspends lets the others run as tasks of their own. On a strand, all run one after
+/// another.
+///
+/// Nothing is allocated, and no stack is used, but for calls that others take. Where a call runs as a task of its own,
+/// current_task() is that one, a child of the caller; its context variables are the caller's, and what is set in them is
+/// not seen by the caller. So let the calls leave them as they are.
+///
+/// Returns when all have ended; of exceptions, that of the first call in argument order is thrown then, and calls that
+/// had not started do not start. Suspends only if another worker has a call that has not ended; that is no cancellation
+/// point. Throws no_running_runtime outside of a task, std::bad_alloc.
+/// Source: lazy task creation by a private stack of calls, as in Cilk-5 (Frigo, Leiserson, Randall 1998).
+template <std::invocable F, std::invocable... Gs>
+auto fork_join(F&& f, Gs&&... others) {
+    return detail::fork_all(std::index_sequence_for<Gs...>(), std::forward<F>(f), std::forward<Gs>(others)...);
+}
+
+namespace detail {
+
+template <class I>
+concept counted = std::integral<I> || std::random_access_iterator<I>;
+
+template <class I, class F>
+void for_each_in_parallel(I first, I last, std::size_t grain, F& f) {
+    std::size_t const count = static_cast<std::size_t>(last - first);
+    if (count <= grain) {
+        for (; first != last; ++first) {
+            std::invoke(f, first);
+        }
+        return;
+    }
+    auto const middle = static_cast<I>(first + static_cast<decltype(last - first)>(count / 2));
+    fork_join([&] { for_each_in_parallel(first, middle, grain, f); },
+              [&] { for_each_in_parallel(middle, last, grain, f); });
+}
+
+template <class T, class I, class Map, class Combine>
+T reduce_in_parallel(I first, I last, std::size_t grain, T const& identity, Map& map, Combine& combine) {
+    std::size_t const count = static_cast<std::size_t>(last - first);
+    if (count <= grain) {
+        T sum = identity;
+        for (; first != last; ++first) {
+            sum = std::invoke(combine, std::move(sum), std::invoke(map, first));
+        }
+        return sum;
+    }
+    auto const middle = static_cast<I>(first + static_cast<decltype(last - first)>(count / 2));
+    auto [left, right] = fork_join([&] { return reduce_in_parallel<T>(first, middle, grain, identity, map, combine); },
+                                   [&] { return reduce_in_parallel<T>(middle, last, grain, identity, map, combine); });
+    return std::invoke(combine, std::move(left), std::move(right));
+}
+
+// The two ends of a range of indices of different types, or the two iterators. The same value twice if it is empty.
+template <class First, class Last>
+auto as_range(First first, Last last) {
+    if constexpr (std::integral<First>) {
+        static_assert(std::integral<Last>, "the ends of the range must be two integers or two iterators of one type");
+        using index = std::common_type_t<First, Last>;
+        if (std::cmp_less(first, last)) {
+            if (!std::in_range<index>(first) || !std::in_range<index>(last)) {
+                throw std::invalid_argument("the range has no type that holds both of its ends");
+            }
+            return std::pair(static_cast<index>(first), static_cast<index>(last));
+        }
+        return std::pair(index{}, index{});
+    } else {
+        static_assert(std::same_as<First, Last>,
+                      "the ends of the range must be two integers or two iterators of one type");
+        return first < last ? std::pair(first, last) : std::pair(first, first);
+    }
+}
+
+inline void check_grain(std::size_t grain) {
+    if (grain == 0) {
+        throw std::invalid_argument("the grain of a parallel loop must be at least 1");
+    }
+}
+
+}  // namespace detail
+
+/// Calls f(i) for each i from `first` up to, not including, `last`: two integers, or two random-access iterators (f gets the
+/// iterator). In parallel, by halves, down to pieces of at most `grain` calls, which run one after another. `f` is shared by
+/// all of them. As fork_join() for all else. Throws std::invalid_argument for a grain of 0.
+template <detail::counted First, detail::counted Last, class F>
+void parallel_for(First first, Last last, std::size_t grain, F&& f) {
+    detail::check_grain(grain);
+    auto [begin, end] = detail::as_range(first, last);
+    detail::for_each_in_parallel(begin, end, grain, f);
+}
+
+/// combine(... combine(identity, map(first)) ..., map(last - 1)), in parallel as parallel_for(): `combine` must be
+/// associative, with `identity` as its neutral element; the order of the operands is kept. For an empty range `identity`.
+template <detail::counted First, detail::counted Last, class T, class Map, class Combine>
+std::decay_t<T> parallel_reduce(First first, Last last, std::size_t grain, T&& identity, Map&& map, Combine&& combine) {
+    detail::check_grain(grain);
+    auto [begin, end] = detail::as_range(first, last);
+    std::decay_t<T> const neutral(std::forward<T>(identity));
+    return detail::reduce_in_parallel<std::decay_t<T>>(begin, end, grain, neutral, map, combine);
+}
+
+}  // namespace coir
