@@ -187,7 +187,8 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
         }
         if (thrown) {
             try {
-                std::rethrow_exception(thrown);
+                // Not kept here: its last owner is to be one of those who wait.
+                std::rethrow_exception(std::exchange(thrown, nullptr));
             } catch (...) {
                 job->state().set_current_exception();
             }

@@ -310,9 +310,9 @@ process_pool_stats process_pool::stats() const {
     return result;
 }
 
-void process_pool::complete_with(job_ref const& job, std::exception_ptr const& error) noexcept {
+void process_pool::complete_with(job_ref const& job, std::exception_ptr error) noexcept {
     if (job->state().start_completion()) {
-        job->state().set_error(error);
+        job->state().set_error(std::move(error));
         job->state().complete();
     }
 }

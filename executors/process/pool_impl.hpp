@@ -89,7 +89,7 @@ private:
     /// Under lock_.
     bool needs_another() const noexcept;
     static void let_go(job_ref const& job) noexcept;
-    void complete_with(job_ref const& job, std::exception_ptr const& error) noexcept;
+    void complete_with(job_ref const& job, std::exception_ptr error) noexcept;
     /// Under lock_: so its descriptor cannot have become somebody else's.
     void wake_keeper() noexcept;
 

@@ -191,11 +191,15 @@ int throws(int which) {
     }
 }
 
+// Futures whose exceptions are read live longer than the handlers: ThreadSanitizer does not see the count in
+// std::exception_ptr, which would order that before the keeper's last release.
+
 TEST(process_pool_exceptions, of_the_standard_library_keep_their_type_and_text) {
     on_one_and_four_workers([] {
         process_pool_executor pool({.max_workers = 2});
+        auto plain = pool.submit<&throws>(0);
         try {
-            pool.submit<&throws>(0).get();
+            plain.get();
             ADD_FAILURE();
         } catch (std::runtime_error const& error) {
             EXPECT_STREQ(error.what(), "text");
@@ -203,15 +207,17 @@ TEST(process_pool_exceptions, of_the_standard_library_keep_their_type_and_text) 
         }
         EXPECT_THROW(pool.submit<&throws>(1).get(), std::out_of_range);
         EXPECT_THROW(pool.submit<&throws>(2).get(), std::bad_alloc);
+        auto coded = pool.submit<&throws>(3);
         try {
-            pool.submit<&throws>(3).get();
+            coded.get();
             ADD_FAILURE();
         } catch (std::system_error const& error) {
             EXPECT_EQ(error.code(), std::errc::no_such_file_or_directory);
             EXPECT_STREQ(error.what(), std::system_error(ENOENT, std::generic_category(), "opening").what());
         }
+        auto with_paths = pool.submit<&throws>(6);
         try {
-            pool.submit<&throws>(6).get();
+            with_paths.get();
             ADD_FAILURE();
         } catch (std::filesystem::filesystem_error const& error) {
             EXPECT_EQ(error.path1(), "a");
@@ -228,15 +234,17 @@ TEST(process_pool_exceptions, of_the_standard_library_keep_their_type_and_text) 
 
 TEST(process_pool_exceptions, of_the_program_are_named) {
     process_pool_executor pool({.max_workers = 1});
+    auto derived = pool.submit<&throws>(4);
     try {
-        pool.submit<&throws>(4).get();
+        derived.get();
         ADD_FAILURE();
     } catch (remote_exception const& error) {
         EXPECT_NE(error.type_name().find("own_error"), std::string::npos) << error.type_name();
         EXPECT_STREQ(error.what(), "own");
     }
+    auto number = pool.submit<&throws>(5);
     try {
-        pool.submit<&throws>(5).get();
+        number.get();
         ADD_FAILURE();
     } catch (remote_exception const& error) {
         EXPECT_EQ(error.type_name(), "int");

@@ -82,8 +82,9 @@ TEST(process_pool_start, initializer_that_throws_breaks_the_pool) {
 
 TEST(process_pool_start, initializer_that_crashes_breaks_the_pool) {
     process_pool_executor pool({.max_workers = 2, .initializer = &crash});
+    auto job = pool.submit<&times_initialised>();
     try {
-        pool.submit<&times_initialised>().get();
+        job.get();
         ADD_FAILURE();
     } catch (broken_executor const& error) {
         EXPECT_NE(std::string(error.what()).find("status 9"), std::string::npos) << error.what();
