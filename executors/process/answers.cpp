@@ -183,6 +183,7 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
                 worker_died("the " + described(from) + " was killed: " + *garbage, SIGKILL, -1)));
             doom(from, std::move(*garbage));
             job->state().complete();
+            job->outside.reset();
             return;
         }
         if (thrown) {
@@ -203,6 +204,7 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
     carry_on(from);
     if (ours) {
         job->state().complete();
+        job->outside.reset();
     }
 }
 

@@ -11,14 +11,17 @@
 //   1. Whoever wins start_completion() decides the outcome: the canceller, or the keeper with the worker's answer.
 //   2. `place` and what it stands for change under the pool's lock only.
 //   3. The pool holds a reference to the state while the job is queued or running.
+//   4. `outside` ends after the outcome was delivered, by whoever delivered it.
 
 #include <coir/core/task/future.hpp>
+#include <coir/core/task/outside_work.hpp>
 #include <coir/executors/process/archive.hpp>
 #include <coir/executors/process/bytes.hpp>
 
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -38,6 +41,9 @@ public:
     virtual shared_state_base& state() noexcept = 0;
     /// Reads the result. Only for who has won state().start_completion(), and then calls state().complete().
     virtual void load_result(wire_input& in) = 0;
+
+    /// Work that goes on outside of the submitter's runtime.
+    std::optional<outside_work> outside{std::in_place};
 
     // --- the pool's ------------------------------------------------------------------------------------------------
     enum class where : std::uint8_t { nowhere, queued, running };
@@ -112,6 +118,8 @@ public:
     }
 
     bool request_cancel(std::string reason) override {
+        // Whoever waits may let go of it as soon as it is cancelled.
+        auto const keep = state_ptr<shared_state_base>::share(this);
         if (!future_state<R>::request_cancel(std::move(reason))) {
             return false;
         }

@@ -63,6 +63,16 @@ void process_pool::watch(int fd, std::uint32_t events, std::uint64_t tag) const 
     }
 }
 
+// Who submits a job to an idle worker does not wake the keeper, so it is the submitter that ends the keeper's rest.
+bool process_pool::rest() noexcept {
+    std::lock_guard const guard(lock_);
+    if (closed_ || !queue_.empty() || counters_.running != 0) {
+        return false;
+    }
+    keeper_rests_.emplace();
+    return true;
+}
+
 void process_pool::wait_for_events() {
     time_point const until = next_deadline();
     int timeout = k_never_ms;
@@ -70,8 +80,13 @@ void process_pool::wait_for_events() {
         auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
         timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
     }
+    bool const rests = timeout == k_never_ms && rest();
     std::array<epoll_event, 64> events;
     int const count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+    if (rests) {
+        std::lock_guard const guard(lock_);
+        keeper_rests_.reset();
+    }
     for (int i = 0; i < count; ++i) {
         epoll_event const& each = events[static_cast<std::size_t>(i)];
         handle(each.data.u64, each.events);

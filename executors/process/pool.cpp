@@ -77,6 +77,7 @@ void remote_job::withdraw() noexcept {
     if (pool) {
         pool->withdraw(*this);
     }
+    outside.reset();
 }
 
 // ---- the queue -------------------------------------------------------------------------------------------------------
@@ -168,6 +169,7 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
         }
         job.pool = shared_from_this();
         ++counters_.submitted;
+        keeper_rests_.reset();
         if (queue_.empty() && !idle_.empty()) {
             chosen = idle_.back()->shared_from_this();
             idle_.pop_back();
@@ -272,6 +274,7 @@ void process_pool::close(bool cancel_pending) {
     {
         std::lock_guard const guard(lock_);
         closed_ = true;
+        keeper_rests_.reset();
         if (cancel_pending) {
             dropped.reserve(queue_.size());
             while (!queue_.empty()) {
@@ -289,6 +292,7 @@ void process_pool::close(bool cancel_pending) {
 
 void process_pool::wait_until_ended() {
     if (::getpid() == owner_) {
+        outside_work const workers_end;
         cancel_shield const shield;  // a job that still runs may refer to files and the like of whoever shuts down
         ended_.wait();
         std::lock_guard const guard(end_lock_);
@@ -314,6 +318,7 @@ void process_pool::complete_with(job_ref const& job, std::exception_ptr error) n
     if (job->state().start_completion()) {
         job->state().set_error(std::move(error));
         job->state().complete();
+        job->outside.reset();
     }
 }
 

@@ -15,7 +15,10 @@
 //   3. A job leaves the pool exactly once: completed by the keeper, or cancelled. Both go through start_completion().
 //   4. Nobody is woken and no user code runs under a lock of the pool.
 //   5. The keeper thread ends after the last worker was collected, since the kernel kills what it has started then.
+//   6. While there is a job or the pool is closed, the keeper does not count as a thread that wakes nobody: whoever makes it
+//      so ends the keeper's rest, under the lock, before anybody can wait for it.
 
+#include "core/base/thread_count.hpp"
 #include "executors/process/descriptor_impl.hpp"
 #include "executors/process/segment_impl.hpp"
 #include "executors/process/worker_process_impl.hpp"
@@ -29,6 +32,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -96,6 +100,8 @@ private:
     // --- keeper.cpp: the keeper thread's loop --------------------------------------------------------------------------
     void keep();
     void wait_for_events();
+    /// Before it sleeps without a time limit: says so, unless somebody may wait for it.
+    bool rest() noexcept;
     void watch(int fd, std::uint32_t events, std::uint64_t tag) const;
     void handle(std::uint64_t tag, std::uint32_t events);
     void start_workers();
@@ -147,6 +153,7 @@ private:
     std::size_t target_ = 0;  // as many as there was work for at some time
     bool closed_ = false;
     std::exception_ptr broken_;
+    std::optional<wakes_nobody> keeper_rests_;  // it sleeps, and nobody waits for what it could do
     process_pool_stats counters_;
 
     // The keeper's alone.
