@@ -47,7 +47,7 @@ packages_of() {
     case $1 in
     serve)
         echo gcc g++ cmake ninja-build ccache libboost1.81-dev libboost-context1.81-dev node-llhttp \
-            libcli11-dev libfmt-dev nlohmann-json3-dev
+            libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev
         ;;
     test) echo "$(packages_of serve)" libgtest-dev libgmock-dev relacy-dev spin curl wrk ;;
     bench) echo "$(packages_of serve)" libbenchmark-dev libtbb-dev libboost-fiber1.81-dev ;;

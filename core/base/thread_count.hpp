@@ -9,7 +9,7 @@
 namespace coir::detail {
 
 /// While it lives, the calling thread blocks without a time limit until another thread wakes it, so that it wakes nobody
-/// itself.
+/// itself. Whoever gives it something to do may destroy this in its place.
 class wakes_nobody {
 public:
     wakes_nobody() noexcept;

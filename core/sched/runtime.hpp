@@ -4,12 +4,15 @@
 // Synopsis
 //   run(f, args...)          a runtime around f, from its start to its end
 //   run(options, f, args...)
+//   run(argc, argv, f)       the same for main(); also where the worker processes of a process pool begin
+//   serve_if_worker          that part alone, for mains that cannot live in a task
 //   runtime                  the same in steps, and for programs with threads of their own
 
 #include <coir/core/sched/options.hpp>
 #include <coir/core/task/task.hpp>
 
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -86,6 +89,10 @@ namespace detail {
 
 bool in_a_task() noexcept;
 
+/// main() has begun. In a process that was started to serve a process pool: does that until the pool lets go of it, and
+/// returns the status that main() is to end with.
+std::optional<int> enter_main(int argc, char** argv);
+
 /// Makes Ctrl-C cancel a task, as runtime_options::handle_sigint says, for as long as it lives.
 class interrupt_handler {
 public:
@@ -135,10 +142,19 @@ decltype(auto) run(runtime_options options, F&& f, Args&&... args) {
     return detail::run_with(std::move(options), std::forward<F>(f), std::forward<Args>(args)...);
 }
 
-/// For main(): `f()` or `f(argc, argv)` as the main task of a runtime. Returns its result, 0 for void.
+/// For mains that cannot live in a task (GoogleTest's, or one with a `runtime` of its own); to be called first. In a process
+/// that was started to serve a process pool, serves and ends the process; in any other returns false, and process
+/// pools may be made from then on.
+bool serve_if_worker(int argc, char** argv);
+
+/// For main(): `f()` or `f(argc, argv)` as the main task of a runtime. Returns its result, 0 for void. The worker processes
+/// of a process pool begin here too: in one, f is not called.
 template <class F>
     requires(std::is_invocable_v<F> || std::is_invocable_v<F, int, char**>)
 int run(int argc, char** argv, F&& f) {
+    if (std::optional<int> const status = detail::enter_main(argc, argv)) {
+        return *status;
+    }
     auto main = [&]() -> int {
         if constexpr (std::is_invocable_v<F, int, char**>) {
             if constexpr (std::is_void_v<std::invoke_result_t<F, int, char**>>) {

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The socket between a pool and a worker, as system calls.
+
+#include "executors/process/descriptor_impl.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <span>
+
+namespace coir::detail {
+
+struct channel_result {
+    std::size_t count = 0;  ///< bytes moved; 0 with error 0 means that the peer has closed
+    int error = 0;          ///< an errno
+};
+
+/// One attempt to send; with `passed`, that descriptor goes with the first byte. Never raises SIGPIPE. `may_block`: wait
+/// for room.
+channel_result send_some(int socket, std::span<std::byte const> bytes, int passed = -1,
+                         bool may_block = false) noexcept;
+
+/// One attempt to receive, without waiting. A descriptor that comes along is thrown away by the kernel.
+channel_result receive_some(int socket, std::span<std::byte> to) noexcept;
+
+/// The worker's side: waits, and keeps the descriptor that comes along, if one does.
+channel_result receive_with_descriptor(int socket, std::span<std::byte> to, owned_descriptor& passed) noexcept;
+
+/// Everything, waiting. False if the peer is gone.
+bool send_all(int socket, std::span<std::byte const> bytes) noexcept;
+
+}  // namespace coir::detail

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// A worker process from main() to its end. One thread: it reads a job, runs it on its own stack, answers, and reads the
+// next. When the pool closes the channel, it ends as any program does.
+
+#include "executors/process/entry_impl.hpp"
+
+#include "core/base/thread_name.hpp"
+#include "core/sched/main_entry.hpp"
+#include "executors/process/channel_impl.hpp"
+#include "executors/process/confine_impl.hpp"
+#include "executors/process/exception_impl.hpp"
+#include "executors/process/image_impl.hpp"
+#include "executors/process/request_impl.hpp"
+
+#include <coir/executors/process/signature.hpp>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+
+#include <sys/mman.h>
+
+namespace coir::detail {
+namespace {
+
+constexpr int k_failed = 125;
+constexpr std::size_t k_kept_buffer = std::size_t{1} << 20;
+
+class mapping {
+public:
+    mapping() = default;
+    mapping(int fd, std::size_t size) : address_(::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0)), size_(size) {
+        if (address_ == MAP_FAILED) {
+            throw std::system_error(errno, std::generic_category(), "coir: a job's shared memory");
+        }
+    }
+    mapping(mapping&& other) noexcept
+        : address_(std::exchange(other.address_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    mapping& operator=(mapping&& other) noexcept {
+        std::swap(address_, other.address_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~mapping() {
+        if (address_ != nullptr && address_ != MAP_FAILED) {
+            ::munmap(address_, size_);
+        }
+    }
+    std::span<std::byte const> bytes() const noexcept { return {static_cast<std::byte const*>(address_), size_}; }
+
+private:
+    void* address_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+class server {
+public:
+    explicit server(worker_marker const& marker) : marker_(marker) {}
+
+    int serve() {
+        say_hello();
+        while (std::optional<frame> message = receive()) {
+            switch (message->header.kind) {
+            case frame_kind::setup:
+                if (!set_up(*message)) {
+                    return EXIT_SUCCESS;
+                }
+                break;
+            case frame_kind::job:
+                if (!run(*message)) {
+                    return EXIT_SUCCESS;  // the pool is gone
+                }
+                break;
+            default:
+                throw protocol_error("a message that only workers send");
+            }
+        }
+        return EXIT_SUCCESS;
+    }
+
+private:
+    std::optional<frame> receive() {
+        for (;;) {
+            if (auto whole = reader_.next()) {
+                return whole;
+            }
+            owned_descriptor passed;
+            auto const got = receive_with_descriptor(k_worker_channel, reader_.space(), passed);
+            if (got.error != 0 || got.count == 0) {
+                return std::nullopt;
+            }
+            if (passed) {
+                passed_ = std::move(passed);
+            }
+            reader_.advance(got.count);
+        }
+    }
+
+    template <class Fill>
+    bool answer(frame_kind kind, std::uint64_t job, Fill fill) {
+        answer_.clear();
+        answer_.resize(k_frame_header_size);
+        wire_output out(answer_);
+        fill(out);
+        finish_frame(answer_, kind, job);
+        bool const sent = send_all(k_worker_channel, answer_);
+        if (answer_.capacity() > k_kept_buffer) {
+            byte_buffer().swap(answer_);
+        }
+        return sent;
+    }
+
+    void say_hello() {
+        answer(frame_kind::hello, 0, [&](wire_output& out) { write_hello(out, {marker_.secret, program_image()}); });
+    }
+
+    bool set_up(frame const& message) {
+        wire_input in(message.body);
+        setup_message const setup = read_setup(in);
+        name_this_thread("coir-worker", setup.number);
+        cpu_limit_ = setup.cpu_limit_seconds;
+        try {
+            if (setup.memory_limit != 0) {
+                limit_memory(setup.memory_limit);
+            }
+            if (!setup.initializer.empty()) {
+                wire_input name(setup.initializer);
+                reinterpret_cast<void (*)()>(address_of_function(read_name(name)))();
+            }
+        } catch (...) {
+            flush_output();
+            answer(frame_kind::start_failed, 0, [](wire_output& out) { write_current_exception(out); });
+            return false;
+        }
+        flush_output();
+        return answer(frame_kind::ready, 0, [](wire_output&) {});
+    }
+
+    bool run(frame const& message) {
+        if (cpu_limit_ != 0) {
+            limit_processor_time(cpu_limit_);
+        }
+        try {
+            return answer(frame_kind::value, message.header.job, [&](wire_output& out) {
+                call(message, out);
+                flush_output();
+            });
+        } catch (...) {
+            flush_output();
+            return answer(frame_kind::error, message.header.job,
+                          [](wire_output& out) { write_current_exception(out); });
+        }
+    }
+
+    void call(frame const& message, wire_output& out) {
+        wire_input head(message.body);
+        segment_place const place = read_segment_place(head);
+        function_name const name = read_name(head);
+        auto const thunk = reinterpret_cast<remote_thunk>(address_of_function(name));
+        mapping once;
+        wire_input arguments(head.take(head.remaining()), place.capacity != 0 ? map(place, once) : shared_bytes());
+        thunk(arguments, out);
+    }
+
+    shared_bytes map(segment_place const& place, mapping& once) {
+        if (auto const known = mappings_.find(place.id); known != mappings_.end()) {
+            return known->second.bytes();
+        }
+        mapping fresh(std::exchange(passed_, {}).get(), static_cast<std::size_t>(place.capacity));
+        if (!place.keep) {
+            once = std::move(fresh);
+            return once.bytes();
+        }
+        return mappings_.emplace(place.id, std::move(fresh)).first->second.bytes();
+    }
+
+    // What a job has written must not wait for the next one, nor go when this process is killed.
+    static void flush_output() {
+        std::cout.flush();
+        std::fflush(stdout);
+    }
+
+    worker_marker const marker_;
+    frame_reader reader_;
+    owned_descriptor passed_;
+    byte_buffer answer_;
+    std::uint64_t cpu_limit_ = 0;
+    std::unordered_map<std::uint64_t, mapping> mappings_;
+};
+
+int serve_pool(std::string const& text) noexcept {
+    auto const marker = worker_marker::parse(text);
+    if (!marker || !confine_worker(*marker)) {
+        std::fprintf(stderr, "coir: %s is set, but there is no process pool that wants this process\n",
+                     k_worker_marker);
+        return k_failed;
+    }
+    try {
+        return server(*marker).serve();
+    } catch (std::exception const& error) {
+        std::fprintf(stderr, "coir: a worker process gives up: %s\n", error.what());
+    }
+    return k_failed;
+}
+
+// Before main(), which asks for it.
+struct registration {
+    registration() noexcept { register_worker_main(&serve_pool); }
+} const registered;
+
+}  // namespace
+
+void link_worker_entry() noexcept {}
+
+}  // namespace coir::detail

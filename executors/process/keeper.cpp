@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The keeper thread of a process pool: its loop, and the birth of workers.
+//
+// Workers that do not get ready are started again after a pause that doubles. When three in a row did not, or one took
+// longer than it may, and no other works, then the pool is broken, and all who wait are told why.
+
+#include "executors/process/pool_impl.hpp"
+
+#include "core/base/thread_name.hpp"
+#include "executors/process/request_impl.hpp"
+
+#include <coir/executors/process/errors.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+constexpr unsigned k_most_failed_starts = 3;
+constexpr auto k_first_pause = std::chrono::milliseconds(10);
+constexpr auto k_longest_pause = std::chrono::milliseconds(1000);
+constexpr int k_never_ms = -1;
+
+std::chrono::milliseconds pause_after(unsigned failures) {
+    return std::min<std::chrono::milliseconds>(k_longest_pause, k_first_pause * (1U << std::min(failures, 8U)));
+}
+
+void block_all_signals() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // signals are for the program's own threads
+}
+
+}  // namespace
+
+void process_pool::keep() {
+    block_all_signals();
+    name_this_thread("coir", "keeper");
+    while (!is_over()) {
+        start_workers();
+        wait_for_events();
+        kill_the_late();
+        hand_out();
+    }
+    ended_.set();
+}
+
+void process_pool::watch(int fd, std::uint32_t events, std::uint64_t tag) const {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = tag;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+        throw std::system_error(errno, std::generic_category(), "coir: a worker process: epoll_ctl");
+    }
+}
+
+// Who submits a job to an idle worker does not wake the keeper, so it is the submitter that ends the keeper's rest.
+bool process_pool::rest() noexcept {
+    std::lock_guard const guard(lock_);
+    if (closed_ || !queue_.empty() || counters_.running != 0) {
+        return false;
+    }
+    keeper_rests_.emplace();
+    return true;
+}
+
+void process_pool::wait_for_events() {
+    time_point const until = next_deadline();
+    int timeout = k_never_ms;
+    if (until != time_point::max()) {
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+    }
+    bool const rests = timeout == k_never_ms && rest();
+    std::array<epoll_event, 64> events;
+    int const count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+    if (rests) {
+        std::lock_guard const guard(lock_);
+        keeper_rests_.reset();
+    }
+    for (int i = 0; i < count; ++i) {
+        epoll_event const& each = events[static_cast<std::size_t>(i)];
+        handle(each.data.u64, each.events);
+    }
+}
+
+void process_pool::handle(std::uint64_t tag, std::uint32_t events) {
+    if (tag == 0) {
+        std::uint64_t ignored = 0;
+        [[maybe_unused]] auto const drained = ::read(wake_.get(), &ignored, sizeof ignored);
+        return;
+    }
+    auto const found = workers_.find(tag / 2);
+    if (found == workers_.end()) {
+        return;  // buried by an event before this one
+    }
+    worker_ptr const worker = found->second;
+    if (tag == worker->process_tag()) {
+        bury(*worker);
+        return;
+    }
+    if ((events & EPOLLOUT) != 0) {
+        std::lock_guard const io(worker->io);
+        if (worker->send_what_fits() && worker->channel_open) {
+            epoll_event only_in{};
+            only_in.events = EPOLLIN;
+            only_in.data.u64 = tag;
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, worker->process.channel.get(), &only_in);
+        }
+    }
+    if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) {
+        read_channel(*worker);
+    }
+}
+
+// ---- births ----------------------------------------------------------------------------------------------------------
+
+void process_pool::start_workers() {
+    for (;;) {
+        {
+            std::lock_guard const guard(lock_);
+            bool const wanted =
+                live_ < options_.max_workers && (queue_.size() > starting_ || (!closed_ && live_ < target_));
+            if (!wanted || broken_ || std::chrono::steady_clock::now() < next_start_) {
+                return;
+            }
+            ++live_;
+            ++starting_;
+            target_ = std::max(target_, live_);
+        }
+        start_one();
+    }
+}
+
+void process_pool::start_one() {
+    worker_ptr worker;
+    try {
+        worker = std::make_shared<worker_process>(next_worker_, spawn_worker(arguments_, options_.inherit_environment));
+        ++next_worker_;
+        watch(worker->process.process.get(), EPOLLIN, worker->process_tag());
+        watch(worker->process.channel.get(), EPOLLIN, worker->channel_tag());
+        worker->deadline = deadline_after(std::chrono::steady_clock::now(), options_.start_timeout);
+        send_setup(*worker);
+        workers_.emplace(worker->number, worker);
+    } catch (std::exception const& error) {
+        if (worker) {
+            kill_process(worker->process.process.get());
+            collect(worker->process.process.get());
+        }
+        {
+            std::lock_guard const guard(lock_);
+            --live_;
+            --starting_;
+        }
+        start_has_failed(
+            std::make_exception_ptr(worker_start_error(
+                std::string("coir::process_pool_executor: no worker process can be started: ") + error.what())),
+            false);
+        return;
+    }
+    std::lock_guard const guard(lock_);
+    ++counters_.workers_started;
+}
+
+void process_pool::send_setup(worker_process& to) {
+    auto frame = std::make_shared<byte_buffer>(begin_frame_buffer());
+    wire_output out(*frame);
+    write_setup(
+        out, {to.number, options_.memory_limit, static_cast<std::uint64_t>(options_.cpu_limit.count()), initializer_});
+    finish_frame(*frame, frame_kind::setup);
+    std::lock_guard const io(to.io);
+    to.sending = {std::move(frame), nullptr, 0};
+    to.send_what_fits();
+}
+
+void process_pool::start_has_failed(std::exception_ptr why, bool for_good) {
+    ++failed_starts_;
+    next_start_ = std::chrono::steady_clock::now() + pause_after(failed_starts_);
+    bool nobody_works = false;
+    {
+        std::lock_guard const guard(lock_);
+        nobody_works = live_ == starting_ && !broken_;
+    }
+    if (nobody_works && (for_good || failed_starts_ >= k_most_failed_starts)) {
+        give_up(std::move(why));
+    }
+}
+
+void process_pool::give_up(std::exception_ptr why) {
+    std::vector<job_ref> waiting;
+    {
+        std::lock_guard const guard(lock_);
+        broken_ = why;
+        waiting.reserve(queue_.size());
+        while (!queue_.empty()) {
+            waiting.push_back(queue_.pop_front());
+        }
+    }
+    for (auto const& [number, worker] : workers_) {
+        kill_process(worker->process.process.get());
+    }
+    for (job_ref const& job : waiting) {
+        complete_with(job, why);
+        let_go(job);
+    }
+}
+
+// ---- time ------------------------------------------------------------------------------------------------------------
+
+process_pool::time_point process_pool::next_deadline() const {
+    time_point next = time_point::max();
+    for (auto const& [number, worker] : workers_) {
+        next = std::min(next, worker->deadline);
+    }
+    std::lock_guard const guard(lock_);
+    if (!broken_ && live_ < options_.max_workers && (queue_.size() > starting_ || (!closed_ && live_ < target_))) {
+        next = std::min(next, next_start_);
+    }
+    return next;
+}
+
+void process_pool::kill_the_late() {
+    auto const now = std::chrono::steady_clock::now();
+    for (auto const& [number, worker] : workers_) {
+        if (now >= worker->deadline) {
+            worker->deadline = time_point::max();
+            worker->was_late = true;
+            kill_process(worker->process.process.get());
+        }
+    }
+}
+
+bool process_pool::is_over() {
+    {
+        std::lock_guard const guard(lock_);
+        if (!closed_ || !queue_.empty()) {
+            return false;
+        }
+        while (!idle_.empty()) {
+            worker_process& last = *idle_.back();
+            idle_.pop_back();
+            retire(last);
+        }
+        for (auto const& [number, worker] : workers_) {
+            if (worker->now == worker_process::stage::starting) {
+                worker->now = worker_process::stage::doomed;
+                --live_;
+                --starting_;
+                kill_process(worker->process.process.get());
+            }
+        }
+    }
+    return workers_.empty();
+}
+
+}  // namespace coir::detail

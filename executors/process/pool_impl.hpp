@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A process pool.
+//
+// Roles: callers submit, cancel and close, from any thread; one keeper thread for each pool starts the workers, watches
+// them and completes the jobs. A worker has one job at a time, and everything else waits in one queue here: so what has
+// not started can always be cancelled.
+//
+// Invariants
+//   1. Whoever finds an idle worker when the queue is empty gives it the job in person: no detour by the keeper. The
+//      worker's `io` lock is taken before the pool's is released, so that the keeper, which may see the worker die
+//      meanwhile, waits until sending is over.
+//   2. A worker's pidfd is watched before the worker is given anything.
+//   3. A job leaves the pool exactly once: completed by the keeper, or cancelled. Both go through start_completion().
+//   4. Nobody is woken and no user code runs under a lock of the pool.
+//   5. The keeper thread ends after the last worker was collected, since the kernel kills what it has started then.
+//   6. While there is a job or the pool is closed, the keeper does not count as a thread that wakes nobody: whoever makes it
+//      so ends the keeper's rest, under the lock, before anybody can wait for it.
+
+#include "core/base/thread_count.hpp"
+#include "executors/process/descriptor_impl.hpp"
+#include "executors/process/segment_impl.hpp"
+#include "executors/process/worker_process_impl.hpp"
+
+#include <coir/executors/process/job.hpp>
+#include <coir/executors/process/options.hpp>
+#include <coir/sync/event.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace coir::detail {
+
+/// Jobs in the order of their coming. Holds a reference to each.
+class job_queue {
+public:
+    job_queue() = default;
+    job_queue(job_queue const&) = delete;
+    job_queue& operator=(job_queue const&) = delete;
+    ~job_queue();
+
+    bool empty() const noexcept { return first_ == nullptr; }
+    std::size_t size() const noexcept { return size_; }
+    void push_back(job_ref job) noexcept;
+    void push_front(job_ref job) noexcept;
+    job_ref pop_front() noexcept;
+    job_ref take(remote_job& job) noexcept;
+
+private:
+    void link(job_ref& job, remote_job* previous, remote_job* next) noexcept;
+
+    remote_job* first_ = nullptr;
+    remote_job* last_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+class process_pool : public std::enable_shared_from_this<process_pool> {
+public:
+    /// Throws worker_start_error if the program cannot have workers, std::invalid_argument, std::system_error.
+    static std::shared_ptr<process_pool> make(process_pool_options options);
+    explicit process_pool(process_pool_options options);
+    ~process_pool();
+
+    /// Its frame is finished here. Throws executor_shut_down, broken_executor, std::system_error, std::length_error.
+    void submit(remote_job& job, wire_output const& arguments);
+    /// The job's future was cancelled.
+    void withdraw(remote_job& job) noexcept;
+    void close(bool cancel_pending);
+    void wait_until_ended();
+    process_pool_stats stats() const;
+
+private:
+    using time_point = worker_process::time_point;
+    using worker_ptr = std::shared_ptr<worker_process>;
+
+    // --- pool.cpp: what callers do -----------------------------------------------------------------------------------
+    void refuse_in_a_fork() const;
+    void put_into_shared_memory(remote_job& job, wire_output const& arguments);
+    /// Under lock_. Returns the worker's io lock, held.
+    std::unique_lock<std::mutex> give(worker_process& to, job_ref job);
+    void send_or_watch(worker_process& to) noexcept;
+    /// Under lock_.
+    bool needs_another() const noexcept;
+    static void let_go(job_ref const& job) noexcept;
+    void complete_with(job_ref const& job, std::exception_ptr error) noexcept;
+    /// Under lock_: so its descriptor cannot have become somebody else's.
+    void wake_keeper() noexcept;
+
+    // --- keeper.cpp: the keeper thread's loop --------------------------------------------------------------------------
+    void keep();
+    void wait_for_events();
+    /// Before it sleeps without a time limit: says so, unless somebody may wait for it.
+    bool rest() noexcept;
+    void watch(int fd, std::uint32_t events, std::uint64_t tag) const;
+    void handle(std::uint64_t tag, std::uint32_t events);
+    void start_workers();
+    void start_one();
+    void send_setup(worker_process& to);
+    void kill_the_late();
+    time_point next_deadline() const;
+    bool is_over();
+    void start_has_failed(std::exception_ptr why, bool for_good);
+    void give_up(std::exception_ptr why);
+
+    // --- answers.cpp: what workers say, and their ends -----------------------------------------------------------------
+    void read_channel(worker_process& from);
+    void take(worker_process& from, frame received);
+    void take_hello(worker_process& from, frame const& received);
+    void take_ready(worker_process& from);
+    void take_answer(worker_process& from, frame const& received);
+    /// Takes its job away; without one it has been cancelled.
+    job_ref job_of(worker_process& from);
+    /// After its job: the next one, idle, or out.
+    void carry_on(worker_process& with);
+    /// Gives waiting jobs to idle workers.
+    void hand_out();
+    /// Under lock_.
+    void retire(worker_process& old);
+    void doom(worker_process& bad, std::string why);
+    void stop_reading(worker_process& from);
+    void bury(worker_process& dead);
+    void after_a_failed_start(worker_process& dead, process_end const& end);
+    bool put_back(job_ref& job);
+
+    process_pool_options const options_;
+    std::vector<std::string> const arguments_;  // main()'s
+    byte_buffer const initializer_;             // its name, as it stands in messages
+    pid_t const owner_;
+    std::shared_ptr<segment_pool> const segments_;
+    owned_descriptor epoll_;
+    owned_descriptor wake_;
+    std::atomic<std::uint64_t> next_job_{1};
+    event ended_;
+    std::mutex end_lock_;
+    std::thread keeper_;  // under end_lock_
+
+    std::mutex mutable lock_;  // guards:
+    job_queue queue_;
+    std::vector<worker_process*> idle_;  // the last one in is the first out: its caches are the warmest
+    std::size_t starting_ = 0;
+    std::size_t live_ = 0;    // starting, idle and busy workers
+    std::size_t target_ = 0;  // as many as there was work for at some time
+    bool closed_ = false;
+    std::exception_ptr broken_;
+    std::optional<wakes_nobody> keeper_rests_;  // it sleeps, and nobody waits for what it could do
+    process_pool_stats counters_;
+
+    // The keeper's alone.
+    std::unordered_map<std::uint64_t, worker_ptr> workers_;
+    std::uint64_t next_worker_ = 1;
+    unsigned failed_starts_ = 0;  // since the last that succeeded
+    unsigned idle_deaths_ = 0;    // since the last job that was answered
+    time_point next_start_ = time_point::min();
+};
+
+}  // namespace coir::detail

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The pool's picture of one worker process.
+
+#include "executors/process/channel_impl.hpp"
+#include "executors/process/frame_impl.hpp"
+#include "executors/process/segment_impl.hpp"
+#include "executors/process/spawn_impl.hpp"
+
+#include <coir/executors/process/job.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+namespace coir::detail {
+
+/// What a pool is about to send to a worker, whole: its owner may be gone before the worker has read it.
+struct outgoing {
+    std::shared_ptr<byte_buffer const> bytes;
+    std::shared_ptr<segment> shared;  // whose descriptor goes along, if any
+    std::size_t sent = 0;
+};
+
+struct worker_process : std::enable_shared_from_this<worker_process> {
+    using time_point = std::chrono::steady_clock::time_point;
+
+    enum class stage : std::uint8_t {
+        starting,  // has not said that it is ready
+        idle,
+        busy,
+        doomed,    // has been killed, or must be
+        retiring,  // is to end by itself
+    };
+
+    worker_process(std::uint64_t n, spawned_worker born) noexcept : number(n), process(std::move(born)) {}
+
+    std::uint64_t const number;  // from 1
+    std::uint64_t process_tag() const noexcept { return 2 * number; }
+    std::uint64_t channel_tag() const noexcept { return 2 * number + 1; }
+    spawned_worker const process;
+
+    // --- the keeper's ----------------------------------------------------------------------------------------------
+    frame_reader reader;
+    bool said_hello = false;
+    bool channel_open = true;
+    bool left_bytes_unread = false;  // it closed its end of the channel while something of ours lay there
+    bool has_ended = false;
+    bool was_late = false;
+    std::exception_ptr start_error;           // why it will not become ready
+    std::string doom;                         // why the keeper has killed it
+    time_point deadline = time_point::max();  // when it is killed, starting, retiring or without a channel
+
+    // --- under the pool's lock -------------------------------------------------------------------------------------
+    stage now = stage::starting;
+    job_ref job;
+    std::size_t jobs_given = 0;
+    std::shared_ptr<segment> reading;  // what its job refers to, until it has answered or ended
+
+    // --- under `io`, which is taken after the pool's lock if both are -------------------------------------------------
+    std::mutex io;
+    outgoing sending;
+    bool send_failed = false;
+    std::unordered_set<std::uint64_t> known_segments;
+
+    /// Sends as much as there is room for. False: not everything, so that the caller has to wait for room.
+    bool send_what_fits() noexcept;
+    /// Has everything that was to be sent gone out?
+    bool all_sent() const noexcept { return sending.bytes == nullptr && !send_failed; }
+};
+
+}  // namespace coir::detail

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Jobs that end their worker, and what may be seen of that.
+
+#include <coir/core/base/config.hpp>
+#include <coir/executors/process/errors.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string>
+
+namespace coir::test {
+
+/// Sanitizers catch the signals of a crash and exit instead.
+inline constexpr bool k_sanitized = COIR_ASAN != 0 || COIR_TSAN != 0;
+
+inline constexpr std::size_t k_bomb_limit = std::size_t{256} << 20;
+
+int die_of_kill(int);
+int die_of_segv(int);
+int die_of_abort(int);
+int die_of_exit(int);
+int die_of_recursion(int);
+int die_of_memory(int);  // throws std::bad_alloc, or dies, with a limit of k_bomb_limit
+int write_garbage(int);
+int write_endless_frame(int);
+int write_a_lie(int);  // a well-formed answer that claims a vector of 2^62 elements
+int close_everything(int);
+
+/// Waits until it is killed.
+void stay();
+/// Waits until somebody makes this file, then removes it.
+void stay_until(std::string const& path);
+int own_number();
+std::uint64_t mix(std::uint64_t x);
+
+/// Did a job end as this signal ends it?
+inline bool ended_by(worker_died const& error, int signal) {
+    return error.signal() == signal || (k_sanitized && error.signal() == 0 && error.exit_status() != 0);
+}
+
+}  // namespace coir::test

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What the test program does instead of testing when its first argument says so.
+
+namespace coir::test {
+
+inline constexpr char k_without_entry[] = "--without-entry";
+inline constexpr char k_parent[] = "--parent";
+/// In the environment: never gets to serve_if_worker().
+inline constexpr char k_never_says_hello[] = "COIR_TEST_NEVER_SAYS_HELLO";
+
+/// A main() that does not enter through coir. Status 0 if the pool is refused, and has started nothing before.
+int program_without_entry();
+
+/// Starts a pool, prints the numbers of two workers that are busy, and waits to be killed.
+int program_that_is_killed();
+
+}  // namespace coir::test
