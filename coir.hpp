@@ -16,6 +16,8 @@
 #include <coir/core/task/task_ref.hpp>
 #include <coir/core/task/timeout.hpp>
 #include <coir/executors/executor.hpp>
+#include <coir/executors/job.hpp>
+#include <coir/executors/map.hpp>
 #include <coir/executors/run_in_executor.hpp>
 #include <coir/executors/thread_pool.hpp>
 #include <coir/sync/channel.hpp>

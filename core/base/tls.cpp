@@ -19,6 +19,7 @@ struct owned_pointer {
 
 // constinit: no guard variable, no lazy initialisation on the way of every scheduler call.
 constinit thread_local worker* current_worker = nullptr;
+constinit thread_local void const* current_executor = nullptr;
 constinit thread_local owned_pointer own_waiter{};
 
 }  // namespace
@@ -32,6 +33,17 @@ COIR_NOIPA worker* this_worker() noexcept {
 
 COIR_NOIPA void set_this_worker(worker* value) noexcept {
     current_worker = value;
+    asm volatile("" ::: "memory");
+}
+
+COIR_NOIPA void const* this_executor() noexcept {
+    void const* result = current_executor;
+    asm volatile("" : "+r"(result)::"memory");
+    return result;
+}
+
+COIR_NOIPA void set_this_executor(void const* value) noexcept {
+    current_executor = value;
     asm volatile("" ::: "memory");
 }
 

@@ -15,6 +15,10 @@ class worker;
 worker* this_worker() noexcept;
 void set_this_worker(worker* value) noexcept;
 
+/// What the executor whose job runs on this plain thread is known by, or nullptr. Never set while a task runs.
+void const* this_executor() noexcept;
+void set_this_executor(void const* value) noexcept;
+
 /// The one object that core/task keeps for each plain thread: made by `make` on first use, ended by `destroy` with the
 /// thread. Opaque here because this layer knows nothing of waiting.
 void* this_thread_object(void* (*make)(), void (*destroy)(void*));

@@ -67,6 +67,10 @@ public:
         this->complete();
         return true;
     }
+
+protected:
+    /// For a derived class, which publishes itself when it is complete.
+    future_state() noexcept = default;
 };
 
 /// What future and shared_future have in common.
