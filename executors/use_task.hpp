@@ -19,6 +19,7 @@
 
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -64,15 +65,24 @@ public:
     using executor_type = boost::asio::strand<Executor>;
 
     explicit asio_operation(Executor const& where) : strand_(where) {}
-    executor_type get_executor() const noexcept { return strand_; }
+    executor_type get_executor() const noexcept { return *strand_; }
     boost::asio::cancellation_slot get_cancellation_slot() noexcept { return signal_.slot(); }
 
     static void cancel(std::shared_ptr<asio_operation> const& op) {
-        boost::asio::post(op->strand_, [op] { op->signal_.emit(boost::asio::cancellation_type::terminal); });
+        std::lock_guard const guard(op->lock_);
+        if (op->strand_) {
+            boost::asio::post(*op->strand_, [op] { op->signal_.emit(boost::asio::cancellation_type::terminal); });
+        }
+    }
+    /// Before the task hears of the end: a strand must not outlive its io_context.
+    void end() noexcept {
+        std::lock_guard const guard(lock_);
+        strand_.reset();
     }
 
 private:
-    executor_type strand_;
+    std::mutex lock_;  // for strand_, once the operation has started
+    std::optional<executor_type> strand_;
     boost::asio::cancellation_signal signal_;
     outside_work outside_;
 };
@@ -84,6 +94,7 @@ public:
     explicit asio_operation(no_executor) noexcept {}
     boost::asio::cancellation_slot get_cancellation_slot() noexcept { return {}; }
     static void cancel(std::shared_ptr<asio_operation> const&) noexcept {}
+    void end() noexcept {}
 
 private:
     outside_work outside_;
@@ -102,13 +113,14 @@ public:
     asio_handler& operator=(asio_handler&&) = delete;
     ~asio_handler() {
         if (operation_) {
+            operation_->end();
             result_.try_set_exception(std::make_exception_ptr(
                 boost::system::system_error(boost::asio::error::operation_aborted, "the io_context is gone")));
         }
     }
 
     void operator()(Args... args) {
-        auto const keep = std::exchange(operation_, nullptr);
+        std::exchange(operation_, nullptr)->end();
         result_.try_set_value(std::forward<Args>(args)...);
     }
 
