@@ -14,10 +14,10 @@
 
 namespace coir::detail {
 
-void job_base::run() noexcept {
+bool job_base::run() noexcept {
     bool started = true;
     if (ledger_ == nullptr) {
-        perform();
+        started = perform();
     } else if (has_ended() || !ledger_->start_job()) {
         started = false;
         fail(std::make_exception_ptr(cancelled("the executor was shut down")));
@@ -29,12 +29,15 @@ void job_base::run() noexcept {
         if (on_a_thread) {
             set_this_executor(ledger_);
         }
-        perform();
+        if (!perform()) {
+            about_to_complete();  // cancelled in the moment in which it started: it counts as run
+        }
         if (on_a_thread) {
             set_this_executor(before);
         }
     }
     end_of_holding(started);
+    return started;
 }
 
 void job_base::give_up(std::exception_ptr reason) noexcept {

@@ -54,7 +54,8 @@ public:
     job_base& operator=(job_base const&) = delete;
 
     /// By the holder, once: performs the job, unless it was cancelled, and lets go of it.
-    void run() noexcept;
+    /// False if it was cancelled.
+    bool run() noexcept;
     /// Instead of run(): `reason` goes into the future, if that has no result yet.
     void give_up(std::exception_ptr reason) noexcept;
     virtual bool has_ended() const noexcept = 0;
@@ -89,7 +90,7 @@ protected:
     ~job_base() = default;
 
     /// Calls the callable and stores what becomes of it.
-    virtual void perform() noexcept = 0;
+    virtual bool perform() noexcept = 0;
     virtual void fail(std::exception_ptr reason) noexcept = 0;
     /// Destroys what is left of the callable and drops the holder's reference.
     virtual void let_go() noexcept = 0;
@@ -172,9 +173,9 @@ private:
         }
     }
 
-    void perform() noexcept override {
+    bool perform() noexcept override {
         if (this->is_done()) {
-            return;
+            return false;
         }
         try {
             if constexpr (std::is_void_v<R>) {
@@ -198,6 +199,7 @@ private:
                 report_unless_cancelled();
             }
         }
+        return true;
     }
 
     static void report_unless_cancelled() noexcept {

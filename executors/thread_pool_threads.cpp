@@ -186,15 +186,15 @@ bool thread_pool_executor::pool::run_next(lock& held) {
     effects todo;
     bool being_removed = false;
     next->leave(being_removed);
-    cancelled_ += next->has_ended() ? 1 : 0;
     admit_waiting(todo);
     held.unlock();
     perform(todo);
     if (being_removed) {
         next->await_removal();
     }
-    job(next).run();  // which ends here, with all that it captured, without the lock
+    bool const ran = next->run();  // it ends here, with all that it captured, without the lock
     held.lock();
+    cancelled_ += ran ? 0 : 1;
     return true;
 }
 
