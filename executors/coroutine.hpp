@@ -24,6 +24,7 @@ public:
     waiting_coroutine() noexcept : called_waiter(&resume_elsewhere), node_(*this) {}
     waiting_coroutine(waiting_coroutine const&) = delete;
     waiting_coroutine& operator=(waiting_coroutine const&) = delete;
+    ~waiting_coroutine();
 
     /// False if the state is done already. Otherwise the coroutine may run on, and this be gone, at any moment.
     bool wait_for(shared_state_base& state, std::coroutine_handle<> who);
@@ -153,7 +154,8 @@ awaiting_coroutine co_await_into(promise<R> outcome, Awaitable&& awaitable) {
 /// its result or rethrows its exception. What the awaitable does first runs on the calling task; it may be resumed by any
 /// thread. Suspends the calling task (blocks a thread). C++20 awaitables know nothing of cancellation, and may refer to
 /// objects of the caller: a request waits for the next suspension point, one that is pending is thrown before anything
-/// starts. broken_promise if the awaitable destroys who waits for it.
+/// starts. broken_promise if the awaitable destroys who waits for it. It counts as work outside of the runtime: virtual time
+/// stands still until the result is there, so what is awaited must not itself wait for that time.
 template <class Awaitable>
 auto await(Awaitable&& awaitable) -> detail::future_result_t<detail::await_result_t<Awaitable>> {
     using result = detail::future_result_t<detail::await_result_t<Awaitable>>;

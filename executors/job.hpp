@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
@@ -82,6 +83,11 @@ public:
     /// Raised before its future has the result.
     void count_completion(atomic<std::uint64_t>& completed) noexcept { completed_ = &completed; }
 
+    /// It counts as work outside of the runtime whose task has made it, from then on. Otherwise: not before it is begun again,
+    /// for the runtime of the caller.
+    void begin_outside_work() noexcept { outside_.emplace(); }
+    void end_outside_work() noexcept { outside_.reset(); }
+
     // --- for executors without accounts of their own ---------------------------------------------------------------
     void count_in(job_ledger& ledger) noexcept { ledger_ = &ledger; }
 
@@ -113,6 +119,7 @@ private:
     atomic<std::uint64_t>* completed_ = nullptr;  // a counter
     job_ledger* ledger_ = nullptr;                // with a reference
     std::stop_source stop_;
+    std::optional<outside_work> outside_{std::in_place};
     atomic<std::uint8_t> place_{0};
 };
 
@@ -227,11 +234,10 @@ private:
 
     void let_go() noexcept override {
         drop_call();
-        { outside_work const ended(std::move(outside_)); }
+        end_outside_work();
         this->release_reference();
     }
 
-    outside_work outside_;
     bool has_call_ = true;
     storage storage_;
 };
@@ -320,6 +326,8 @@ public:
 
     // For the library.
     void count_completion(detail::atomic<std::uint64_t>& completed) noexcept { work_->count_completion(completed); }
+    void begin_outside_work() noexcept { work_->begin_outside_work(); }
+    void end_outside_work() noexcept { work_->end_outside_work(); }
     /// The caller takes it over.
     detail::job_base* release() noexcept { return std::exchange(work_, nullptr); }
 

@@ -4,6 +4,8 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/gather.hpp>
+#include <coir/core/task/sleep.hpp>
+#include <coir/core/task/timeout.hpp>
 #include <coir/executors/run_in_executor.hpp>
 #include <coir/sync/event.hpp>
 
@@ -50,6 +52,22 @@ TEST(compute_executor, runs_algorithms_of_onetbb_in_its_arena) {
             total += r;
         }
         EXPECT_EQ(total, 0 + 1 + 3);
+    });
+}
+
+TEST(compute_executor, job_holds_back_virtual_time) {
+    run(runtime_options{.virtual_time = true}, [] {
+        compute_executor compute({.max_concurrency = 1});
+        auto const start = clock::now();
+        auto job = compute.submit([] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            return 7;
+        });
+        auto limited = spawn([&] { return with_timeout(std::chrono::seconds(1), [&] { return job.get(); }); });
+        EXPECT_EQ(limited.get(), 7);
+        EXPECT_EQ(clock::now(), start);
+        sleep(std::chrono::hours(1));
+        EXPECT_EQ(clock::now() - start, std::chrono::hours(1));
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/sleep.hpp>
 #include <coir/sync/event.hpp>
 
 #include <gtest/gtest.h>
@@ -98,6 +99,25 @@ TEST(coroutine_bridge, foreign_coroutine_goes_on_outside_of_the_workers) {
         foreign waiting = body(p.get_future());
         p.set_value(1);
         EXPECT_EQ(waiting.result.get(), 0);
+    });
+}
+
+TEST(coroutine_bridge, coroutine_that_waits_for_a_task_does_not_hold_up_virtual_time) {
+    run(runtime_options{.virtual_time = true}, [] {
+        auto const body = [](task<int> awaited, promise<int> outcome) -> foreign {
+            outcome.set_value(co_await awaited + 1);
+            co_return 0;
+        };
+        auto const start = clock::now();
+        promise<int> outcome;
+        auto result = outcome.get_future();
+        body(spawn([] {
+                 sleep(std::chrono::hours(1));
+                 return 1;
+             }),
+             std::move(outcome));
+        EXPECT_EQ(result.get(), 2);
+        EXPECT_EQ(clock::now() - start, std::chrono::hours(1));
     });
 }
 
