@@ -24,9 +24,13 @@
 #include <coir/core/task/task_ref.hpp>
 #include <coir/core/task/timeout.hpp>
 #include <coir/core/task/wait.hpp>
+#include <coir/executors/coroutine.hpp>
 #include <coir/executors/executor.hpp>
+#include <coir/executors/job.hpp>
+#include <coir/executors/map.hpp>
 #include <coir/executors/run_in_executor.hpp>
 #include <coir/executors/thread_pool.hpp>
+#include <coir/executors/wrap_future.hpp>
 #include <coir/sync/barrier.hpp>
 #include <coir/sync/broadcast.hpp>
 #include <coir/sync/call_once.hpp>

@@ -3,16 +3,16 @@
 
 // Synopsis
 //   executor   runs jobs somewhere else and hands their results back as futures
+//              submit(f, args...) -> future<R>
+//              map(f, range, {.buffer_size}) -> the results, in order, as they are asked for
 
 #include <coir/core/base/errors.hpp>
 #include <coir/core/task/future.hpp>
-#include <coir/core/task/outside_work.hpp>
-#include <coir/core/task/task.hpp>
+#include <coir/executors/job.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <memory>
+#include <stop_token>
 #include <type_traits>
 #include <utility>
 
@@ -26,6 +26,12 @@ struct shutdown_options {
     bool cancel_pending = false;
 };
 
+/// How map() works.
+struct map_options {
+    /// How many results may be under way or waiting to be taken. 0: all of them, and the range is read at once.
+    std::size_t buffer_size = 0;
+};
+
 /// An executor's counters.
 struct executor_stats {
     std::size_t threads = 0;       ///< that exist now
@@ -33,100 +39,99 @@ struct executor_stats {
     std::size_t queued = 0;        ///< jobs that have not started
     std::uint64_t submitted = 0;   ///< jobs accepted since the start
     std::uint64_t completed = 0;   ///< jobs that have run
-    std::uint64_t cancelled = 0;   ///< jobs that were cancelled before they started
+    std::uint64_t cancelled = 0;   ///< jobs that were cancelled, or given up, before they started
+    std::uint64_t rejected = 0;    ///< jobs refused because the queue was full
+    std::size_t waiting = 0;       ///< callers that wait until the queue has room
 };
 
-/// One piece of work on its way to a thread. Move-only.
-class job {
-public:
-    /// What a job does, and what becomes of it when it will not run.
-    struct work {
-        virtual ~work() = default;
-        /// Once. Does not throw: the outcome goes into the job's future.
-        virtual void run() noexcept = 0;
-        /// Somebody has cancelled it: nothing to do any more.
-        virtual bool is_cancelled() const noexcept = 0;
-        /// Instead of run(): the executor gives the job up.
-        virtual void abandon(std::exception_ptr reason) noexcept = 0;
-    };
-
-    explicit job(std::unique_ptr<work> w) noexcept : work_(std::move(w)) {}
-
-    void run() noexcept { work_->run(); }
-    bool is_cancelled() const noexcept { return work_->is_cancelled(); }
-    void abandon(std::exception_ptr reason) noexcept { work_->abandon(std::move(reason)); }
-
-private:
-    std::unique_ptr<work> work_;
-};
-
-namespace detail {
-
-template <class R, class Call>
-class promised_work final : public job::work {
-public:
-    promised_work(state_ptr<future_state<R>> state, Call call) : state_(std::move(state)), call_(std::move(call)) {}
-    ~promised_work() override { abandon(std::make_exception_ptr(broken_promise())); }
-
-    void run() noexcept override {
-        if (state_->is_done()) {
-            return;
-        }
-        try {
-            if constexpr (std::is_void_v<R>) {
-                call_();
-                state_->try_set_value();
-            } else {
-                state_->try_set_value(call_());
-            }
-        } catch (cancelled const&) {
-            state_->request_cancel({});
-        } catch (...) {
-            state_->try_set_exception(std::current_exception());
-        }
-    }
-    bool is_cancelled() const noexcept override { return state_->is_done(); }
-    void abandon(std::exception_ptr reason) noexcept override { state_->try_set_exception(std::move(reason)); }
-
-private:
-    state_ptr<future_state<R>> state_;
-    Call call_;
-    outside_work outside_;
-};
-
-}  // namespace detail
+template <class R>
+class mapped;
 
 /// Where jobs run. All members may be called from tasks and plain threads alike.
+///
+/// To write one, override execute(): hand the job to a thread that runs it. What was submitted is accounted for here, so that
+/// shutdown() and stats() work. An executor whose queue is one of its own members calls shutdown() in its destructor.
 class executor {
 public:
-    executor() = default;
     executor(executor const&) = delete;
     executor& operator=(executor const&) = delete;
-    virtual ~executor() = default;
+    /// Shuts down and waits for the jobs.
+    virtual ~executor();
 
-    /// Takes a job over. Throws executor_shut_down, std::bad_alloc; the job then does not run.
+    /// Takes a job over. May suspend if there is a bound on what may wait. Throws executor_shut_down, std::bad_alloc and
+    /// what the executor says; the job then does not run.
     virtual void execute(job work) = 0;
 
     /// Runs `f(args...)` on the executor, decayed and moved as std::thread does; its result or exception comes through the
-    /// future. Cancelling the future takes a job that has not started out of the queue; of one that runs, the result is
-    /// dropped. Does not suspend. Throws executor_shut_down.
+    /// future. If `f` can only be called with a std::stop_token before its arguments, it gets one. Cancelling the future takes
+    /// a job that has not started out of the queue; one that runs is asked to stop through its token, and its result is
+    /// dropped. An exception that nobody ever looks at is reported as that of any future. Suspends only if execute()
+    /// does. Throws executor_shut_down.
     template <class F, class... Args>
-    auto submit(F&& f, Args&&... args) -> future<detail::spawn_result_t<F, Args...>> {
+    auto submit(F&& f, Args&&... args) -> future<detail::submit_result_t<F, Args...>> {
         static_assert(
-            detail::spawnable<F, Args...>,
+            detail::submittable<F, Args...>,
             "executor::submit: the first argument must be callable with the others, which are decayed and moved");
-        using result = detail::spawn_result_t<F, Args...>;
-        using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
-        auto state = detail::state_ptr<detail::future_state<result>>::adopt(new detail::future_state<result>(1));
-        execute(job(std::make_unique<detail::promised_work<result, call>>(
-            state, call(std::forward<F>(f), std::forward<Args>(args)...))));
-        return future<result>(std::move(state));
+        constexpr bool with_token = detail::takes_stop_token<F, Args...>;
+        using types = detail::submitted<with_token, F, Args...>;
+        using result = typename types::result;
+        using call = typename types::call;
+        std::stop_source stop(std::nostopstate);
+        if (with_token || gives_stop_token_) {
+            stop = std::stop_source();
+        }
+        detail::job_record<result, call>* record = nullptr;
+        if constexpr (with_token) {
+            record = detail::make_job<result, call>(stop, 2, std::forward<F>(f), stop.get_token(),
+                                                    std::forward<Args>(args)...);
+        } else {
+            record =
+                detail::make_job<result, call>(std::move(stop), 2, std::forward<F>(f), std::forward<Args>(args)...);
+        }
+        future<result> outcome(detail::state_ptr<detail::future_state<result>>::adopt(record));
+        try {
+            accept(job(static_cast<detail::job_base*>(record)));
+        } catch (...) {
+            record->error();  // the caller gets the exception itself
+            throw;
+        }
+        return outcome;
     }
 
-    /// Accepts no more jobs. Blocks (suspends a task) until they have ended, if asked to. Idempotent.
-    virtual void shutdown(shutdown_options options = {}) = 0;
+    /// The results of `f(item)` for each item of a range, in the order of the items, as an input range; `f` is shared by the
+    /// calls. Reading a result waits for it, and its exception is thrown by that read: the next one can be read all the same.
+    /// Dropping the range cancels what has not been read. With a buffer_size the range is read as results are taken; then
+    /// this executor, and a range that is an lvalue, must outlive it. Throws what submit() throws.
+    template <class F, class Range>
+    auto map(F&& f, Range&& range, map_options options = {});
 
-    virtual executor_stats stats() const = 0;
+    /// Accepts no more jobs. Blocks (suspends a task, uncancellably) until they have ended, if asked to. Idempotent. In a
+    /// job of this very executor it cannot wait: invalid_state.
+    virtual void shutdown(shutdown_options options = {});
+
+    virtual executor_stats stats() const;
+
+protected:
+    executor();
+
+    struct with_stop_tokens {};
+    /// For an executor that looks at job::stop_token().
+    explicit executor(with_stop_tokens);
+
+    struct own_accounting {};
+    /// For an executor that overrides shutdown() and stats(), and shuts down in its destructor.
+    explicit executor(own_accounting) noexcept {}
+
+    /// Is this called by a job that this executor runs?
+    bool runs_caller() const noexcept;
+
+private:
+    void accept(job work);
+
+    detail::job_ledger* ledger_ = nullptr;
+    bool gives_stop_token_ = false;
 };
 
 }  // namespace coir
+
+#include <coir/executors/map.hpp>

@@ -34,7 +34,8 @@ auto run_in_executor(F&& f, Args&&... args) {
 }
 
 /// Runs `f(args...)`, which may block, on the default thread pool and waits for its result. Suspends the calling task.
-/// Cancelling it throws `cancelled` here at once; a call that runs already goes on, and its result is dropped.
+/// Cancelling it throws `cancelled` here at once; a call that runs already goes on (asked to stop, if it takes a
+/// std::stop_token), and its result is dropped.
 template <class F, class... Args>
 decltype(auto) to_thread(F&& f, Args&&... args) {
     return run_in_executor(std::forward<F>(f), std::forward<Args>(args)...).get();

@@ -1,34 +1,24 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// A queue of jobs under a lock, and threads that take them. A thread that runs dry spins for a moment, then sleeps on its
-// own futex word; submitters wake the one that went to sleep last, whose caches are the warmest.
+// The side of those who submit, cancel and shut down; the threads are in thread_pool_threads.cpp.
 
 #include <coir/executors/thread_pool.hpp>
 
-#include "core/base/futex.hpp"
-#include "core/base/thread_name.hpp"
 #include "core/sched/cores.hpp"
+#include "executors/thread_pool_impl.hpp"
 
-#include <coir/core/base/lock.hpp>
-#include <coir/core/task/future.hpp>
-#include <coir/sync/event.hpp>
+#include <coir/core/base/tls.hpp>
+#include <coir/core/task/task_ref.hpp>
 
 #include <algorithm>
-#include <atomic>
-#include <deque>
-#include <mutex>
+#include <cstdio>
 #include <stdexcept>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 namespace coir {
 namespace {
 
 constexpr std::size_t k_most_workers = 100'000;
-// A sleep and a wake through the kernel cost about 10 µs together: a job that comes within that time finds the thread
-// awake. Guessed; longer spinning would take the core away from whoever makes the next job.
-constexpr auto k_spin_time = std::chrono::microseconds(10);
+constexpr detail::wait_kind k_waits_for_room{"room in the queue of a thread pool"};
 
 std::size_t default_workers() {
     return std::min<std::size_t>(32, detail::usable_core_count() + 4);
@@ -36,195 +26,271 @@ std::size_t default_workers() {
 
 }  // namespace
 
-class thread_pool_executor::pool : public std::enable_shared_from_this<thread_pool_executor::pool> {
-public:
-    explicit pool(thread_pool_options options) : options_(std::move(options)) {
-        if (options_.max_workers == 0) {
-            options_.max_workers = default_workers();
+thread_pool_executor::pool::pool(thread_pool_options options) : options_(std::move(options)) {
+    if (options_.max_workers == 0) {
+        options_.max_workers = default_workers();
+    }
+    if (options_.max_workers > k_most_workers) {
+        throw std::invalid_argument("thread_pool_options: at most 100000 workers are possible");
+    }
+    if (options_.idle_timeout < std::chrono::nanoseconds::zero()) {
+        throw std::invalid_argument("thread_pool_options: idle_timeout is negative");
+    }
+}
+
+bool thread_pool_executor::pool::runs_caller() const noexcept {
+    return detail::this_executor() == this;
+}
+
+void thread_pool_executor::pool::execute(job work) {
+    effects todo;
+    {
+        lock held(lock_);
+        if (closed_) {
+            throw_closed();
         }
-        if (options_.max_workers > k_most_workers) {
-            throw std::invalid_argument("thread_pool_options: at most 100000 workers are possible");
+        if (is_full() && !(options_.queue_policy == coir::queue_policy::wait && runs_caller())) {
+            switch (options_.queue_policy) {
+            case coir::queue_policy::wait:
+                held.unlock();
+                wait_for_room(work);
+                return;
+            case coir::queue_policy::reject:
+                ++rejected_;
+                throw executor_full();
+            case coir::queue_policy::caller_runs:
+                ++submitted_;
+                held.unlock();
+                work.count_completion(completed_);
+                work.run();
+                return;
+            }
+        }
+        append(*work.release(), todo);
+    }
+    perform(todo);
+}
+
+void thread_pool_executor::pool::wait_for_room(job& work) {
+    detail::job_base* const waiting = work.release();
+    struct guard {
+        job& work;
+        detail::job_base* waiting;
+        ~guard() {
+            if (waiting != nullptr) {
+                work = job(waiting);
+            }
+        }
+    } back{work, waiting};
+    detail::wait_point wait;
+    wait.is_for(k_waits_for_room, this);
+    submitter self(wait.who(), *waiting);
+    effects todo;
+    {
+        lock held(lock_);
+        if (closed_) {
+            throw_closed();
+        }
+        if (!is_full()) {
+            append(*waiting, todo);
+            back.waiting = nullptr;
+        } else {
+            room_.push_back(self);
+            ++waiting_;
         }
     }
-
-    void execute(job work) {
-        bool start_thread = false;
-        {
-            std::lock_guard const guard(lock_);
-            if (closed_) {
-                throw executor_shut_down();
-            }
-            start_thread = sleepers_.empty() && queue_.size() >= spinning_ && threads_ < options_.max_workers;
-            threads_ += start_thread ? 1 : 0;
-        }
-        if (start_thread) {
-            start_one();  // before the job is in the queue: if there is no thread at all, the job is refused
-        }
-        sleeper* to_wake = nullptr;
-        {
-            std::lock_guard const guard(lock_);
-            if (closed_) {
-                throw executor_shut_down();
-            }
-            queue_.push_back(std::move(work));
-            queued_.store(queue_.size(), std::memory_order_release);
-            ++submitted_;
-            if (!sleepers_.empty()) {
-                to_wake = sleepers_.back();
-                sleepers_.pop_back();
-                to_wake->word.store(1, std::memory_order_release);
-            }
-        }
-        if (to_wake != nullptr) {
-            detail::futex_wake(to_wake->word, 1);
-        }
+    if (back.waiting == nullptr) {
+        perform(todo);
+        return;
     }
-
-    void close(bool cancel_pending) {
-        std::deque<job> dropped;
-        std::vector<sleeper*> to_wake;
-        bool over = false;
-        {
-            std::lock_guard const guard(lock_);
-            closed_ = true;
-            if (cancel_pending) {
-                dropped.swap(queue_);
-                queued_.store(0, std::memory_order_release);
-                cancelled_ += dropped.size();
-            }
-            to_wake.swap(sleepers_);
-            for (sleeper* s : to_wake) {
-                s->word.store(1, std::memory_order_release);
-            }
-            over = threads_ == 0;
-        }
-        for (sleeper* s : to_wake) {
-            detail::futex_wake(s->word, 1);
-        }
-        for (job& work : dropped) {
-            work.abandon(std::make_exception_ptr(cancelled("the executor was shut down")));
-        }
-        if (over) {
-            all_ended_.set();
-        }
+    detail::wake_reason const reason = wait.suspend();
+    lock held(lock_);
+    --waiting_;
+    if (self.accepted) {
+        back.waiting = nullptr;
+        return;
     }
-
-    void wait_until_ended() {
-        cancel_shield const shield;  // a thread that still runs refers to things that the caller is about to destroy
-        all_ended_.wait();
-    }
-
-    executor_stats stats() const {
-        std::lock_guard const guard(lock_);
-        return {threads_, sleepers_.size() + spinning_, queue_.size(), submitted_, completed_, cancelled_};
-    }
-
-private:
-    // Lies on the stack of a sleeping thread; reachable only while it is in sleepers_, under lock_, and until it is woken.
-    struct sleeper {
-        std::atomic<std::uint32_t> word{0};
-    };
-
-    void start_one() {
-        try {
-            std::thread([self = shared_from_this()] { self->work(); }).detach();
-        } catch (std::system_error const&) {
-            bool nobody_left = false;
-            {
-                std::lock_guard const guard(lock_);
-                nobody_left = --threads_ == 0;
-            }
-            if (nobody_left) {
-                throw;  // nobody would ever run the job
-            }
+    room_.erase(self);
+    if (reason == detail::wake_reason::notified) {
+        if (self.refused) {
+            std::rethrow_exception(self.refused);
         }
+        throw_closed();
     }
+    held.unlock();
+    wait.throw_if_cancelled();
+}
 
-    void work() {
-        detail::name_this_thread(options_.thread_name_prefix, names_.fetch_add(1, std::memory_order_relaxed));
-        std::unique_lock lock(lock_);
-        for (;;) {
-            if (!queue_.empty()) {
-                run_next(lock);
-            } else if (closed_) {
-                break;
-            } else {
-                wait_for_work(lock);
-            }
-        }
-        bool const last = --threads_ == 0;
-        lock.unlock();
-        if (last) {
-            all_ended_.set();
-        }
+bool thread_pool_executor::pool::is_full() const noexcept {
+    if (options_.queue_limit == 0) {
+        return false;
     }
+    std::size_t const at_hand = takers_ + asleep_ + (options_.max_workers - threads_);
+    return queue_.size() >= at_hand && queue_.size() - at_hand >= options_.queue_limit;
+}
 
-    void run_next(std::unique_lock<detail::spin_mutex>& lock) {
-        {
-            job next = std::move(queue_.front());
-            queue_.pop_front();
-            queued_.store(queue_.size(), std::memory_order_relaxed);
-            lock.unlock();
-            if (next.is_cancelled()) {
-                lock.lock();
-                ++cancelled_;
-                lock.unlock();
-            } else {
-                next.run();
-                lock.lock();
-                ++completed_;
-                lock.unlock();
-            }
-            // The job, with all that it captured, ends here, without the lock.
-        }
-        lock.lock();
+void thread_pool_executor::pool::throw_closed() const {
+    if (why_closed_) {
+        std::rethrow_exception(why_closed_);
     }
+    throw executor_shut_down();
+}
 
-    void wait_for_work(std::unique_lock<detail::spin_mutex>& lock) {
-        ++spinning_;
-        lock.unlock();
-        auto const give_up = std::chrono::steady_clock::now() + k_spin_time;
-        while (queued_.load(std::memory_order_acquire) == 0 && std::chrono::steady_clock::now() < give_up) {
-            for (int i = 0; i < 16; ++i) {
-                detail::spin_pause();
-            }
-        }
-        lock.lock();
-        --spinning_;
-        if (!queue_.empty() || closed_) {
+void thread_pool_executor::pool::append(detail::job_base& work, effects& todo) noexcept {
+    work.enter(*this, completed_);
+    queue_.push_back(work);
+    ++submitted_;
+    summon(todo, true);
+}
+
+void thread_pool_executor::pool::summon(effects& todo, bool may_start) noexcept {
+    while (queue_.size() > takers_) {
+        if (sleepers_ != nullptr) {
+            choose(*sleepers_, todo);
+        } else if (may_start && threads_ < options_.max_workers) {
+            ++threads_;
+            ++takers_;
+            ++todo.threads_to_start;
+        } else {
             return;
         }
-        sleeper self;
-        sleepers_.push_back(&self);
-        lock.unlock();
-        while (self.word.load(std::memory_order_acquire) == 0) {
-            detail::futex_wait(self.word, 0);
-        }
-        lock.lock();
     }
+}
 
-    thread_pool_options options_;
-    std::atomic<std::uint64_t> names_{0};
-    std::atomic<std::size_t> queued_{0};  // a look at queue_ without the lock
+void thread_pool_executor::pool::choose(sleeper& s, effects& todo) noexcept {
+    (s.previous == nullptr ? sleepers_ : s.previous->next) = s.next;
+    if (s.next != nullptr) {
+        s.next->previous = s.previous;
+    }
+    --asleep_;
+    ++takers_;
+    s.chosen = true;
+    s.harmless.reset();
+    s.next = todo.chosen;
+    todo.chosen = &s;
+}
 
-    detail::spin_mutex mutable lock_;  // guards:
-    std::deque<job> queue_;
-    std::vector<sleeper*> sleepers_;
-    std::size_t threads_ = 0;
-    std::size_t spinning_ = 0;
-    bool closed_ = false;
-    std::uint64_t submitted_ = 0;
-    std::uint64_t completed_ = 0;
-    std::uint64_t cancelled_ = 0;
+void thread_pool_executor::pool::admit_waiting(effects& todo) noexcept {
+    while (!room_.empty() && !is_full()) {
+        detail::wait_node* const node = room_.take_claimed();
+        if (node == nullptr) {
+            return;
+        }
+        auto& next = static_cast<submitter&>(*node);
+        append(*next.work, todo);
+        next.accepted = true;
+        todo.wakes.add_claimed(*node->who);
+    }
+}
 
-    event all_ended_;
-};
+void thread_pool_executor::pool::turn_away_waiting(std::exception_ptr const& reason, effects& todo) noexcept {
+    while (detail::wait_node* const node = room_.take_claimed()) {
+        static_cast<submitter&>(*node).refused = reason;
+        todo.wakes.add_claimed(*node->who);
+    }
+}
+
+void thread_pool_executor::pool::remove(detail::job_base& work) noexcept {
+    effects todo;
+    std::shared_ptr<pool> keep;
+    bool mine = false;
+    {
+        lock const held(lock_);
+        keep = shared_from_this();
+        bool being_removed = false;
+        mine = work.leave(being_removed);
+        if (mine) {
+            queue_.erase(work);
+            ++cancelled_;
+            admit_waiting(todo);
+        }
+    }
+    work.end_removal();  // whoever took it out meanwhile may go on, and the pool end: `keep` holds what is needed here
+    if (mine) {
+        job(&work).abandon(std::make_exception_ptr(cancelled()));  // its future is done: this lets go of it
+    }
+    perform(todo);
+}
+
+void thread_pool_executor::pool::give_up_all(detail::job_list dropped, std::exception_ptr const& reason) noexcept {
+    while (detail::job_base* const next = dropped.pop_front()) {
+        bool being_removed = false;
+        next->leave(being_removed);
+        if (being_removed) {
+            next->await_removal();
+        }
+        job(next).abandon(reason);
+    }
+}
+
+void thread_pool_executor::pool::close(bool cancel_pending) {
+    effects todo;
+    detail::job_list dropped;
+    bool over = false;
+    {
+        lock const held(lock_);
+        closed_ = true;
+        if (cancel_pending) {
+            cancelled_ += queue_.size();
+            dropped = std::exchange(queue_, {});
+        }
+        turn_away_waiting(nullptr, todo);
+        while (sleepers_ != nullptr) {
+            choose(*sleepers_, todo);
+        }
+        over = threads_ == 0;
+    }
+    perform(todo);
+    give_up_all(dropped, std::make_exception_ptr(cancelled("the executor was shut down")));
+    if (over) {
+        all_ended_.set();
+    }
+}
+
+void thread_pool_executor::pool::wait_until_ended() {
+    cancel_shield const shield;  // a thread that still runs refers to things that the caller is about to destroy
+    all_ended_.wait();
+    std::optional<pthread_t> last;
+    {
+        lock const held(lock_);
+        last = std::exchange(last_ended_, std::nullopt);
+    }
+    if (last) {
+        ::pthread_join(*last, nullptr);
+    }
+}
+
+void thread_pool_executor::pool::let_threads_go() {
+    lock const held(lock_);
+    unattended_ = true;
+}
+
+executor_stats thread_pool_executor::pool::stats() const {
+    lock const held(lock_);
+    executor_stats result;
+    result.threads = threads_;
+    result.idle_threads = asleep_;
+    result.queued = queue_.size();
+    result.submitted = submitted_;
+    result.completed = completed_.load(detail::memory_order_relaxed);
+    result.cancelled = cancelled_;
+    result.rejected = rejected_;
+    result.waiting = waiting_;
+    return result;
+}
 
 thread_pool_executor::thread_pool_executor(thread_pool_options options)
-    : pool_(std::make_shared<pool>(std::move(options))) {}
+    : executor(own_accounting{}), pool_(std::make_shared<pool>(std::move(options))) {}
 
 thread_pool_executor::~thread_pool_executor() {
-    shutdown();
+    if (pool_->runs_caller()) {
+        std::fputs("coir: a thread pool was destroyed by one of its own jobs, and does not wait for them\n", stderr);
+        pool_->let_threads_go();
+        pool_->close(false);
+    } else {
+        pool_->close(false);
+        pool_->wait_until_ended();
+    }
 }
 
 void thread_pool_executor::execute(job work) {
@@ -232,6 +298,9 @@ void thread_pool_executor::execute(job work) {
 }
 
 void thread_pool_executor::shutdown(shutdown_options options) {
+    if (options.wait && pool_->runs_caller()) {
+        throw invalid_state("thread_pool_executor::shutdown: a job of this pool would wait for itself");
+    }
     pool_->close(options.cancel_pending);
     if (options.wait) {
         pool_->wait_until_ended();

@@ -13,6 +13,7 @@
 //   receiver_lagged      a receiver of a broadcast missed values
 //   executor_shut_down   submit after shutdown
 //   broken_executor      an executor that lost the ability to run jobs
+//   executor_full        an executor whose queue is bounded and rejects what does not fit
 //   incomplete_read      a stream ended before the bytes asked for
 //   cancelled            thrown out of a suspension point of a cancelled task; no std::exception, so that
 //                        `catch (std::exception const&)` does not swallow it
@@ -140,6 +141,13 @@ public:
 class broken_executor : public std::runtime_error {
 public:
     broken_executor() : std::runtime_error("executor is broken") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// The queue of an executor is full, and its policy is to reject jobs then.
+class executor_full : public std::runtime_error {
+public:
+    executor_full() : std::runtime_error("executor's queue is full") {}
     using std::runtime_error::runtime_error;
 };
 

@@ -21,6 +21,7 @@ struct owned_pointer {
 constinit thread_local worker* current_worker = nullptr;
 constinit thread_local fork_place* current_fork_place = nullptr;
 constinit thread_local fiber_thread* blocking_section = nullptr;
+constinit thread_local void const* current_executor = nullptr;
 constinit thread_local owned_pointer own_objects[2]{};
 
 }  // namespace
@@ -56,6 +57,17 @@ COIR_NOIPA fiber_thread* this_blocking_section() noexcept {
 
 COIR_NOIPA void set_this_blocking_section(fiber_thread* value) noexcept {
     blocking_section = value;
+    asm volatile("" ::: "memory");
+}
+
+COIR_NOIPA void const* this_executor() noexcept {
+    void const* result = current_executor;
+    asm volatile("" : "+r"(result)::"memory");
+    return result;
+}
+
+COIR_NOIPA void set_this_executor(void const* value) noexcept {
+    current_executor = value;
     asm volatile("" ::: "memory");
 }
 

@@ -27,6 +27,10 @@ void set_this_fork_place(fork_place* value) noexcept;
 fiber_thread* this_blocking_section() noexcept;
 void set_this_blocking_section(fiber_thread* value) noexcept;
 
+/// What the executor whose job runs on this plain thread is known by, or nullptr. Never set while a task runs.
+void const* this_executor() noexcept;
+void set_this_executor(void const* value) noexcept;
+
 /// What core/task keeps for each plain thread.
 enum class thread_object : unsigned char { waiter, fibers };
 

@@ -76,6 +76,10 @@ public:
 
     callback_slot& callbacks() override { return callbacks_; }
 
+protected:
+    /// For a derived class, which publishes itself when it is complete.
+    future_state() noexcept = default;
+
 private:
     void destroy() noexcept override {
         report_unretrieved_error(*this);

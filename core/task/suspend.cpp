@@ -46,22 +46,34 @@ void thread_waiter::unpark() noexcept {
 }
 
 void waiter::wake() noexcept {
-    bool const task = is_task();  // asked before: a thread that finds itself woken may end, and its waiter with it
+    kind const who = kind_;  // asked before: a thread that finds itself woken may end, and its waiter with it
     if (word.wake() != wait_step::make_ready) {
         return;
     }
-    if (task) {
+    switch (who) {
+    case kind::task:
         make_task_ready(static_cast<task_base&>(*this));
-    } else {
+        return;
+    case kind::thread:
         static_cast<thread_waiter*>(this)->unpark();  // only the address: see unpark()
+        return;
+    case kind::call:
+        static_cast<called_waiter*>(this)->call();
+        return;
     }
 }
 
 void waiter::make_ready() noexcept {
-    if (is_task()) {
+    switch (kind_) {
+    case kind::task:
         make_task_ready(static_cast<task_base&>(*this));
-    } else {
+        return;
+    case kind::thread:
         static_cast<thread_waiter*>(this)->unpark();
+        return;
+    case kind::call:
+        static_cast<called_waiter*>(this)->call();
+        return;
     }
 }
 

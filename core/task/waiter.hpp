@@ -45,7 +45,7 @@ class task_base;
 /// What ends a wait and brings the waiter back to work.
 class waiter {
 public:
-    enum class kind : bool { task, thread };
+    enum class kind : unsigned char { task, thread, call };
 
     explicit waiter(kind k) noexcept : kind_(k) {}
     waiter(waiter const&) = delete;
@@ -80,6 +80,23 @@ public:
     void unpark() noexcept;
 
     coroutine_root coroutines;
+};
+
+/// Something to be called when a wait ends, in place of somebody who waits: by whoever ends it, on that one's stack, under no
+/// lock. What is called must not wait, and may end the waiter.
+class called_waiter : public waiter {
+public:
+    explicit called_waiter(void (*what)(called_waiter&) noexcept) noexcept : waiter(kind::call), call_(what) {}
+
+    /// Before it is made known to any claimer: one wait, which is off its stack from the start.
+    void arm() noexcept {
+        word.prepare(false);
+        static_cast<void>(word.publish_suspended());
+    }
+    void call() noexcept { call_(*this); }
+
+private:
+    void (*const call_)(called_waiter&) noexcept;
 };
 
 /// Waiters that were claimed under a lock, to be woken after it was released. Allocates nothing.

@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <coroutine>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -183,6 +185,52 @@ TEST(deadlock, a_job_outside_prevents_the_verdict) {
                       9);
         });
     }
+}
+
+TEST(deadlock, idle_threads_of_a_pool_do_not_hide_it) {
+    for (auto const idle_timeout : {0s, 3600s}) {
+        for (auto const& options : k_variants) {
+            EXPECT_THAT(deadlock_of(options,
+                                    [&] {
+                                        coir::thread_pool_executor pool({.idle_timeout = idle_timeout});
+                                        auto a = pool.submit([] {});
+                                        auto b = pool.submit([] {});
+                                        a.get();
+                                        b.get();
+                                        coir::event e;
+                                        e.wait();
+                                    }),
+                        HasSubstr("waits for"));
+        }
+    }
+}
+
+TEST(deadlock, a_coroutine_that_waits_for_the_task_does_not_hide_it) {
+    struct detached {
+        struct promise_type {
+            detached get_return_object() { return {}; }
+            std::suspend_never initial_suspend() noexcept { return {}; }
+            std::suspend_never final_suspend() noexcept { return {}; }
+            void return_void() {}
+            void unhandled_exception() { std::terminate(); }
+        };
+    };
+    coir::event e;  // here: the main task unwinds before the other one has ended
+    coir::event ended;
+    auto const follow = [&ended](task<void> awaited) -> detached {
+        try {
+            co_await awaited;
+        } catch (coir::cancelled const&) {
+            ended.set();
+        }
+    };
+    EXPECT_THAT(deadlock_of(k_variants[0],
+                            [&] {
+                                follow(spawn([&] { e.wait(); }));
+                                e.wait();
+                            }),
+                HasSubstr("waits for"));
+    ended.wait();
 }
 
 TEST(deadlock, another_runtime_prevents_the_verdict) {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "bench/offload/offload.hpp"
+
+#include <coir/coir.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace bench::offload {
+namespace {
+
+struct place {
+    coir::runtime home{coir::runtime_options{.workers = 1}};
+    coir::thread_pool_executor pool{{.max_workers = k_threads}};
+};
+
+}  // namespace
+
+competitor coir_round_trip() {
+    auto const here = std::make_shared<place>();
+    return {"coir", [here](std::uint64_t calls) {
+                return here->home.block_on([&] {
+                    stopwatch const watch;
+                    std::uint64_t sum = 0;
+                    for (std::uint64_t i = 0; i < calls; ++i) {
+                        sum += here->pool.submit([] { return std::uint64_t{1}; }).get();
+                    }
+                    double const took = watch.nanoseconds();
+                    expect_equal(sum, calls, "calls");
+                    return took / static_cast<double>(calls);
+                });
+            }};
+}
+
+competitor coir_throughput() {
+    auto const here = std::make_shared<place>();
+    return {"coir", [here](std::uint64_t calls) {
+                return here->home.block_on([&] {
+                    std::uint64_t const each = calls / k_in_flight;
+                    stopwatch const watch;
+                    std::vector<coir::task<std::uint64_t>> callers;
+                    for (std::size_t i = 0; i < k_in_flight; ++i) {
+                        callers.push_back(coir::spawn([&here, each] {
+                            std::uint64_t sum = 0;
+                            for (std::uint64_t n = 0; n < each; ++n) {
+                                sum += here->pool.submit([] { return std::uint64_t{1}; }).get();
+                            }
+                            return sum;
+                        }));
+                    }
+                    std::uint64_t sum = 0;
+                    for (auto& c : callers) {
+                        sum += c.get();
+                    }
+                    double const took = watch.nanoseconds();
+                    expect_equal(sum, calls, "calls");
+                    return took / static_cast<double>(calls);
+                });
+            }};
+}
+
+}  // namespace bench::offload

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/executors/job.hpp>
+
+#include "executors/job_ledger_impl.hpp"
+#include <coir/core/base/back_off.hpp>
+#include <coir/core/base/tls.hpp>
+
+#include <cxxabi.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <typeinfo>
+
+namespace coir::detail {
+
+bool job_base::run() noexcept {
+    bool started = true;
+    if (ledger_ == nullptr) {
+        started = perform();
+    } else if (has_ended() || !ledger_->start_job()) {
+        started = false;
+        fail(std::make_exception_ptr(cancelled("the executor was shut down")));
+    } else {
+        completed_ = &ledger_->completed();
+        // Only on plain threads: a task may go on on another one.
+        bool const on_a_thread = current_task_or_null() == nullptr;
+        void const* const before = on_a_thread ? this_executor() : nullptr;
+        if (on_a_thread) {
+            set_this_executor(ledger_);
+        }
+        if (!perform()) {
+            about_to_complete();  // cancelled in the moment in which it started: it counts as run
+        }
+        if (on_a_thread) {
+            set_this_executor(before);
+        }
+    }
+    end_of_holding(started);
+    return started;
+}
+
+void job_base::give_up(std::exception_ptr reason) noexcept {
+    fail(std::move(reason));
+    end_of_holding(false);
+}
+
+void job_base::end_of_holding(bool ran) noexcept {
+    job_ledger* const ledger = ledger_;
+    let_go();
+    if (ledger != nullptr) {
+        ledger->close_job(ran);
+    }
+}
+
+void job_base::await_removal() const noexcept {
+    for (back_off pause; (place_.load(memory_order_acquire) & k_removing) != 0;) {
+        pause.pause();
+    }
+}
+
+void job_base::after_cancellation() noexcept {
+    std::uint8_t queued = k_queued;
+    if (place_.compare_exchange_strong(queued, k_queued | k_removing, memory_order_acq_rel, memory_order_relaxed)) {
+        queue_->remove(*this);
+    }
+    stop_.request_stop();
+}
+
+void report_lost(std::exception_ptr const& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (std::exception const& e) {
+        int status = 0;
+        char* const readable = abi::__cxa_demangle(typeid(e).name(), nullptr, nullptr, &status);
+        std::fprintf(stderr, "coir: unhandled exception in a job that was cancelled: %s: %s\n",
+                     status == 0 ? readable : typeid(e).name(), e.what());
+        std::free(readable);
+    } catch (...) {
+        std::type_info const* const type = abi::__cxa_current_exception_type();
+        std::fprintf(stderr, "coir: unhandled exception in a job that was cancelled: it is of type %s\n",
+                     type != nullptr ? type->name() : "unknown");
+    }
+}
+
+void job_ledger::open_job() {
+    std::lock_guard const guard(lock_);
+    if (closed_) {
+        throw executor_shut_down();
+    }
+    ++submitted_;
+    ++alive_;
+    references_.fetch_add(1, memory_order_relaxed);
+}
+
+bool job_ledger::start_job() noexcept {
+    std::lock_guard const guard(lock_);
+    if (drops_pending_) {
+        return false;
+    }
+    ++running_;
+    return true;
+}
+
+void job_ledger::close_job(bool ran) noexcept {
+    bool over = false;
+    {
+        std::lock_guard const guard(lock_);
+        running_ -= ran ? 1 : 0;
+        cancelled_ += ran ? 0 : 1;
+        over = --alive_ == 0 && closed_;
+    }
+    if (over) {
+        over_.set();
+    }
+    release();
+}
+
+void job_ledger::close(bool drop_pending) noexcept {
+    bool over = false;
+    {
+        std::lock_guard const guard(lock_);
+        closed_ = true;
+        drops_pending_ = drops_pending_ || drop_pending;
+        over = alive_ == 0;
+    }
+    if (over) {
+        over_.set();
+    }
+}
+
+void job_ledger::wait_until_over() {
+    cancel_shield const shield;
+    over_.wait();
+}
+
+job_ledger::counts job_ledger::read() const noexcept {
+    std::lock_guard const guard(lock_);
+    return {submitted_, completed_.load(memory_order_relaxed), cancelled_, running_};
+}
+
+void job_ledger::release() noexcept {
+    if (references_.fetch_sub(1, memory_order_acq_rel) == 1) {
+        delete this;
+    }
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The side of the pool's threads: how they start, take jobs, sleep and end.
+
+#include "core/base/futex.hpp"
+#include "core/base/thread_name.hpp"
+#include "core/sched/cores.hpp"
+#include "executors/thread_pool_impl.hpp"
+
+#include <coir/core/base/clock.hpp>
+#include <coir/core/base/tls.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <sched.h>
+#include <unistd.h>
+
+namespace coir {
+namespace detail {
+
+void job_list::push_back(job_base& work) noexcept {
+    work.next = nullptr;
+    work.previous = last_;
+    (last_ == nullptr ? first_ : last_->next) = &work;
+    last_ = &work;
+    ++size_;
+}
+
+void job_list::erase(job_base& work) noexcept {
+    (work.previous == nullptr ? first_ : work.previous->next) = work.next;
+    (work.next == nullptr ? last_ : work.next->previous) = work.previous;
+    --size_;
+}
+
+job_base* job_list::pop_front() noexcept {
+    job_base* const work = first_;
+    if (work != nullptr) {
+        erase(*work);
+    }
+    return work;
+}
+
+}  // namespace detail
+
+namespace {
+
+// A sleep and a wake through the kernel cost about 10 µs together: a job that comes within that time finds the thread
+// awake. Guessed; longer spinning would take the core away from whoever makes the next job.
+constexpr auto k_spin_time = std::chrono::microseconds(10);
+
+// How many threads of a pool may spin at once. Guessed: one of four cores.
+unsigned most_spinning() {
+    static unsigned const most = std::max(1u, detail::usable_core_count() / 4);
+    return most;
+}
+
+// A thread inherits the processors of the one that starts it, which may be a worker that is pinned to one. The process's
+// own, those of its first thread, are what a pool is for.
+void unpin_this_thread() noexcept {
+    cpu_set_t mask;
+    if (::sched_getaffinity(::getpid(), sizeof mask, &mask) == 0) {
+        ::pthread_setaffinity_np(::pthread_self(), sizeof mask, &mask);
+    }
+}
+
+}  // namespace
+
+void thread_pool_executor::pool::perform(effects& todo) noexcept {
+    todo.wakes.wake_all();
+    while (sleeper* const s = todo.chosen) {
+        todo.chosen = s->next;
+        // Release: the pair of the acquire in wait_to_be_chosen(). After it the sleeper may be gone.
+        if (s->word.exchange(sleeper::k_chosen, std::memory_order_acq_rel) == sleeper::k_asleep) {
+            detail::futex_wake(s->word, 1);
+        }
+    }
+    for (; todo.threads_to_start > 0; --todo.threads_to_start) {
+        start_one();
+    }
+}
+
+void thread_pool_executor::pool::start_one() noexcept {
+    int error = EAGAIN;
+    try {
+        auto argument = std::make_unique<std::shared_ptr<pool>>(shared_from_this());
+        pthread_t thread{};
+        error = ::pthread_create(&thread, nullptr, &thread_main, argument.get());
+        if (error == 0) {
+            static_cast<void>(argument.release());
+            return;
+        }
+    } catch (std::bad_alloc const&) {
+        error = ENOMEM;
+    }
+    starting_failed(error);
+}
+
+void thread_pool_executor::pool::starting_failed(int error) noexcept {
+    effects todo;
+    detail::job_list stranded;
+    bool over = false;
+    auto const reason = std::make_exception_ptr(
+        std::system_error(error, std::generic_category(), "thread_pool_executor: no thread could be started"));
+    {
+        lock const held(lock_);
+        --takers_;
+        --threads_;
+        if (threads_ > 0) {
+            summon(todo, false);  // perhaps a job counted on that thread, and another one has gone to sleep meanwhile
+        } else {
+            stranded = std::exchange(queue_, {});
+            cancelled_ += stranded.size();
+            over = closed_;
+            turn_away_waiting(reason, todo);
+        }
+    }
+    give_up_all(stranded, reason);
+    perform(todo);
+    if (over) {
+        all_ended_.set();
+    }
+}
+
+void* thread_pool_executor::pool::thread_main(void* argument) {
+    std::shared_ptr<pool> const self =
+        std::move(*std::unique_ptr<std::shared_ptr<pool>>(static_cast<std::shared_ptr<pool>*>(argument)));
+    self->work();
+    return nullptr;
+}
+
+void thread_pool_executor::pool::work() {
+    detail::name_this_thread(options_.thread_name_prefix, names_.fetch_add(1, std::memory_order_relaxed));
+    unpin_this_thread();
+    detail::set_this_executor(this);
+    bool const usable = initialise();
+    lock held(lock_);
+    --takers_;
+    while (usable && (run_next(held) || (!closed_ && sleep(held)))) {
+    }
+    end(held);
+}
+
+// A pool whose threads cannot be made ready runs nothing more: it is shut down for that reason.
+bool thread_pool_executor::pool::initialise() noexcept {
+    if (!options_.initializer) {
+        return true;
+    }
+    std::string why = "thread_pool_executor: its initializer threw ";
+    try {
+        options_.initializer();
+        return true;
+    } catch (std::exception const& e) {
+        why += e.what();
+    } catch (...) {
+        why += "something that is no std::exception";
+    }
+    effects todo;
+    detail::job_list dropped;
+    std::exception_ptr const broken = std::make_exception_ptr(broken_executor(why));
+    {
+        lock const held(lock_);
+        if (!why_closed_ && !closed_) {
+            why_closed_ = broken;
+        }
+        closed_ = true;
+        cancelled_ += queue_.size();
+        dropped = std::exchange(queue_, {});
+        turn_away_waiting(nullptr, todo);
+        while (sleepers_ != nullptr) {
+            choose(*sleepers_, todo);
+        }
+    }
+    perform(todo);
+    give_up_all(dropped, broken);
+    return false;
+}
+
+bool thread_pool_executor::pool::run_next(lock& held) {
+    detail::job_base* const next = queue_.pop_front();
+    if (next == nullptr) {
+        return false;
+    }
+    effects todo;
+    bool being_removed = false;
+    next->leave(being_removed);
+    admit_waiting(todo);
+    held.unlock();
+    perform(todo);
+    if (being_removed) {
+        next->await_removal();
+    }
+    bool const ran = next->run();  // it ends here, with all that it captured, without the lock
+    held.lock();
+    cancelled_ += ran ? 0 : 1;
+    return true;
+}
+
+// True if there is something to do: it was chosen, or has not slept at all. False if it has been idle for too long.
+bool thread_pool_executor::pool::sleep(lock& held) {
+    sleeper self;
+    self.harmless.emplace();
+    self.next = sleepers_;
+    if (sleepers_ != nullptr) {
+        sleepers_->previous = &self;
+    }
+    sleepers_ = &self;
+    ++asleep_;
+    held.unlock();
+    bool const in_time = wait_to_be_chosen(self);
+    held.lock();
+    if (!in_time && !self.chosen) {
+        (self.previous == nullptr ? sleepers_ : self.previous->next) = self.next;
+        if (self.next != nullptr) {
+            self.next->previous = self.previous;
+        }
+        --asleep_;
+        return false;
+    }
+    --takers_;
+    if (!in_time) {
+        held.unlock();
+        while (self.word.load(std::memory_order_acquire) != sleeper::k_chosen) {
+            detail::futex_wait(self.word, sleeper::k_asleep);
+        }
+        held.lock();
+    }
+    return true;
+}
+
+bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self) noexcept {
+    auto const now = std::chrono::steady_clock::now();
+    if (spinning_.fetch_add(1, std::memory_order_relaxed) < most_spinning()) {
+        auto const give_up = now + k_spin_time;
+        while (self.word.load(std::memory_order_relaxed) != sleeper::k_chosen &&
+               std::chrono::steady_clock::now() < give_up) {
+            for (int i = 0; i < 16; ++i) {
+                detail::spin_pause();
+            }
+        }
+    }
+    spinning_.fetch_sub(1, std::memory_order_relaxed);
+
+    std::uint32_t looking = sleeper::k_looking;
+    if (!self.word.compare_exchange_strong(looking, sleeper::k_asleep, std::memory_order_acq_rel)) {
+        return true;
+    }
+    auto const deadline = options_.idle_timeout == std::chrono::nanoseconds::zero()
+                              ? detail::k_never
+                              : detail::deadline_after(now, options_.idle_timeout);
+    while (self.word.load(std::memory_order_acquire) != sleeper::k_chosen) {
+        if (deadline == detail::k_never) {
+            detail::futex_wait(self.word, sleeper::k_asleep);
+        } else if (!detail::futex_wait_until(self.word, sleeper::k_asleep, deadline)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void thread_pool_executor::pool::end(lock& held) {
+    std::optional<pthread_t> const before = std::exchange(last_ended_, ::pthread_self());
+    bool const last = --threads_ == 0 && closed_;
+    if (last && unattended_) {
+        last_ended_.reset();
+        ::pthread_detach(::pthread_self());
+    }
+    held.unlock();
+    if (before) {
+        ::pthread_join(*before, nullptr);
+    }
+    if (last) {
+        all_ended_.set();
+    }
+}
+
+}  // namespace coir

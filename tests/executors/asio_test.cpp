@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/asio.hpp>
+
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/timeout.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+namespace coir {
+namespace {
+
+namespace asio = boost::asio;
+using test::on_one_and_four_workers;
+using stream = asio::local::stream_protocol::socket;
+
+// An io_context on threads of its own.
+class io_threads {
+public:
+    explicit io_threads(int count) {
+        for (int i = 0; i < count; ++i) {
+            threads_.emplace_back([this] { context.run(); });
+        }
+    }
+    ~io_threads() {
+        work_.reset();
+        context.stop();
+        for (auto& t : threads_) {
+            t.join();
+        }
+    }
+    asio::io_context context;
+
+private:
+    asio::executor_work_guard<asio::io_context::executor_type> work_{context.get_executor()};
+    std::vector<std::thread> threads_;
+};
+
+struct connection {
+    explicit connection(asio::io_context& context) : near(context), far(context) {
+        asio::local::connect_pair(near, far);
+    }
+    stream near;
+    stream far;
+};
+
+TEST(use_task, awaits_an_operation_and_returns_its_result) {
+    on_one_and_four_workers([] {
+        io_threads io(2);
+        connection c(io.context);
+        char buffer[5];
+        auto reader = spawn([&] { return asio::async_read(c.near, asio::buffer(buffer), use_task); });
+        EXPECT_EQ(c.far.async_write_some(asio::buffer("he", 2), use_task), 2u);
+        EXPECT_EQ(asio::async_write(c.far, asio::buffer("llo", 3), use_task), 3u);
+        EXPECT_EQ(reader.get(), 5u);
+        EXPECT_EQ(std::string(buffer, 5), "hello");
+        asio::steady_timer timer(io.context, std::chrono::milliseconds(1));
+        timer.async_wait(use_task);
+        asio::post(io.context, use_task);
+    });
+}
+
+TEST(use_task, throws_errors_and_leaves_them_to_who_asks_for_them) {
+    on_one_and_four_workers([] {
+        io_threads io(1);
+        char buffer[1];
+        // One read at each end of file: Asio waits for news of the descriptor before a second one.
+        auto const closed = [&] {
+            connection c(io.context);
+            c.far.close();
+            return std::move(c.near);
+        };
+        try {
+            closed().async_read_some(asio::buffer(buffer), use_task);
+            ADD_FAILURE() << "no error";
+        } catch (boost::system::system_error const& e) {
+            EXPECT_EQ(e.code(), asio::error::eof);
+        }
+        boost::system::error_code error;
+        EXPECT_EQ(closed().async_read_some(asio::buffer(buffer), asio::redirect_error(use_task, error)), 0u);
+        EXPECT_EQ(error, asio::error::eof);
+        auto const [code, size] = closed().async_read_some(asio::buffer(buffer), asio::as_tuple(use_task));
+        EXPECT_EQ(code, asio::error::eof);
+        EXPECT_EQ(size, 0u);
+    });
+}
+
+TEST(use_task, cancelled_task_cancels_its_operation_and_no_other) {
+    on_one_and_four_workers([] {
+        io_threads io(2);
+        connection c(io.context);
+        char near[4];
+        char far[4];
+        auto cancelled_one = spawn([&] { asio::async_read(c.near, asio::buffer(near), use_task); });
+        auto another = spawn([&] { return asio::async_read(c.far, asio::buffer(far), use_task); });
+        test::yield_until_waiting(cancelled_one);
+        test::yield_until_waiting(another);
+        cancelled_one.cancel();
+        EXPECT_THROW(cancelled_one.get(), cancelled);
+        EXPECT_FALSE(another.done());
+        asio::async_write(c.near, asio::buffer("four", 4), use_task);
+        EXPECT_EQ(another.get(), 4u);
+    });
+}
+
+TEST(use_task, timeout_ends_an_operation) {
+    on_one_and_four_workers([] {
+        io_threads io(1);
+        asio::steady_timer timer(io.context, std::chrono::hours(1));
+        EXPECT_THROW(with_timeout(std::chrono::milliseconds(1), [&] { timer.async_wait(use_task); }), timeout_error);
+        connection c(io.context);
+        char buffer[1];
+        EXPECT_THROW(with_timeout(std::chrono::milliseconds(1),
+                                  [&] { c.near.async_read_some(asio::buffer(buffer), asio::as_tuple(use_task)); }),
+                     timeout_error);
+    });
+}
+
+TEST(use_task, operation_of_an_io_context_that_goes_away_is_aborted) {
+    on_one_and_four_workers([] {
+        auto context = std::make_unique<asio::io_context>();  // that nobody runs
+        auto waiting = spawn([&] { asio::post(*context, use_task); });
+        test::yield_until_waiting(waiting);
+        context.reset();
+        EXPECT_THROW(waiting.get(), boost::system::system_error);
+    });
+}
+
+TEST(use_task, works_on_a_plain_thread) {
+    io_threads io(1);
+    asio::steady_timer timer(io.context, std::chrono::milliseconds(1));
+    timer.async_wait(use_task);
+}
+
+TEST(use_task, many_tasks_share_an_io_context_and_are_cancelled_at_any_moment) {
+    on_one_and_four_workers([] {
+        io_threads io(2);
+        for (int round = 0; round < 50; ++round) {
+            connection c(io.context);
+            char buffer[1];
+            auto reader = spawn([&] { return c.near.async_read_some(asio::buffer(buffer), use_task); });
+            auto writer = spawn([&] { c.far.async_write_some(asio::buffer("x", 1), use_task); });
+            for (int i = 0; i < round % 5; ++i) {
+                yield();
+            }
+            reader.cancel();
+            writer.get();
+            try {
+                EXPECT_EQ(reader.get(), 1u);
+            } catch (cancelled const&) {
+                // Then nothing was read: the byte is still there.
+                EXPECT_EQ(c.near.async_read_some(asio::buffer(buffer), use_task), 1u);
+            }
+        }
+    });
+}
+
+}  // namespace
+}  // namespace coir

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/compute.hpp>
+
+#include "tests/support/running.hpp"
+
+#include <coir/core/task/gather.hpp>
+#include <coir/core/task/sleep.hpp>
+#include <coir/core/task/timeout.hpp>
+#include <coir/executors/run_in_executor.hpp>
+#include <coir/sync/event.hpp>
+
+#include <tbb/parallel_for.h>
+#include <tbb/parallel_reduce.h>
+#include <tbb/task_arena.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+namespace coir {
+namespace {
+
+using test::on_one_and_four_workers;
+using test::yield_until;
+
+int sum_up_to(int n) {
+    return tbb::parallel_reduce(
+        tbb::blocked_range<int>(0, n), 0,
+        [](tbb::blocked_range<int> const& part, int sum) {
+            for (int i = part.begin(); i != part.end(); ++i) {
+                sum += i;
+            }
+            return sum;
+        },
+        std::plus<>());
+}
+
+TEST(compute_executor, runs_algorithms_of_onetbb_in_its_arena) {
+    on_one_and_four_workers([] {
+        compute_executor compute({.max_concurrency = 2});
+        EXPECT_EQ(compute.submit(sum_up_to, 10'000).get(), 49'995'000);
+        EXPECT_EQ(compute.submit([] { return tbb::this_task_arena::max_concurrency(); }).get(), 2);
+        auto const here = std::this_thread::get_id();
+        EXPECT_NE(compute.submit([] { return std::this_thread::get_id(); }).get(), here);
+        auto const [a, b] = gather(run_in_executor(compute, sum_up_to, 10), run_in_executor(compute, sum_up_to, 100));
+        EXPECT_EQ(a + b, 45 + 4950);
+        int total = 0;
+        for (int r : compute.map(sum_up_to, std::vector<int>{1, 2, 3})) {
+            total += r;
+        }
+        EXPECT_EQ(total, 0 + 1 + 3);
+    });
+}
+
+TEST(compute_executor, job_holds_back_virtual_time) {
+    run(runtime_options{.virtual_time = true}, [] {
+        compute_executor compute({.max_concurrency = 1});
+        auto const start = clock::now();
+        auto job = compute.submit([] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            return 7;
+        });
+        auto limited = spawn([&] { return with_timeout(std::chrono::seconds(1), [&] { return job.get(); }); });
+        EXPECT_EQ(limited.get(), 7);
+        EXPECT_EQ(clock::now(), start);
+        sleep(std::chrono::hours(1));
+        EXPECT_EQ(clock::now() - start, std::chrono::hours(1));
+    });
+}
+
+TEST(compute_executor, job_holds_up_no_worker) {
+    run(runtime_options{.workers = 1}, [] {
+        compute_executor compute({.max_concurrency = 1});
+        event released;
+        auto busy = compute.submit([&] { released.wait(); });
+        int turns = 0;
+        spawn([&] {
+            for (; turns < 100; ++turns) {
+                yield();
+            }
+        }).get();
+        EXPECT_FALSE(busy.done());
+        released.set();
+        busy.get();
+    });
+}
+
+TEST(compute_executor, exception_inside_an_algorithm_comes_through_the_future) {
+    on_one_and_four_workers([] {
+        compute_executor compute;
+        auto failing = compute.submit([] {
+            tbb::parallel_for(0, 1000, [](int i) {
+                if (i == 500) {
+                    throw std::runtime_error("in the middle");
+                }
+            });
+        });
+        EXPECT_THROW(failing.get(), std::runtime_error);
+        EXPECT_EQ(compute.submit([] { return 1; }).get(), 1);
+    });
+}
+
+TEST(compute_executor, cancelling_the_future_cancels_the_algorithm) {
+    on_one_and_four_workers([] {
+        compute_executor compute({.max_concurrency = 1});
+        std::atomic<bool> started{false};
+        std::atomic<bool> cancelled_now{false};
+        std::atomic<int> after{0};
+        auto endless = compute.submit([&] {
+            tbb::parallel_for(
+                tbb::blocked_range<int>(0, 1'000'000, 1),
+                [&](tbb::blocked_range<int> const&) {
+                    started = true;
+                    while (!cancelled_now) {
+                        std::this_thread::yield();
+                    }
+                    ++after;
+                },
+                tbb::simple_partitioner());
+        });
+        yield_until([&] { return started.load(); });
+        EXPECT_TRUE(endless.cancel());
+        cancelled_now = true;
+        EXPECT_THROW(endless.get(), cancelled);
+        compute.shutdown();
+        EXPECT_LT(after, 1'000'000);  // one that runs ends; of the others none starts
+    });
+}
+
+TEST(compute_executor, cancelled_job_that_has_not_started_never_runs) {
+    on_one_and_four_workers([] {
+        compute_executor compute({.max_concurrency = 1});
+        event released;
+        event started;
+        auto first = compute.submit([&] {
+            started.set();
+            released.wait();
+        });
+        started.wait();
+        auto queued = compute.submit([] { ADD_FAILURE() << "runs"; });
+        EXPECT_TRUE(queued.cancel());
+        released.set();
+        compute.shutdown();
+        EXPECT_EQ(compute.stats().completed, 1u);
+        EXPECT_EQ(compute.stats().cancelled, 1u);
+        EXPECT_THROW(compute.submit([] {}), executor_shut_down);
+    });
+}
+
+TEST(compute_executor, destructor_waits_for_every_job) {
+    std::atomic<int> ran{0};
+    {
+        compute_executor compute({.max_concurrency = 2});
+        for (int i = 0; i < 50; ++i) {
+            compute.submit([&] { ++ran; });
+        }
+    }
+    EXPECT_EQ(ran, 50);
+}
+
+TEST(compute_executor, absurd_options_are_an_error) {
+    EXPECT_THROW(compute_executor({.max_concurrency = 1'000'000}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace coir

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The base class: executors of the user's own, and map().
+
+#include "tests/support/running.hpp"
+
+#include <coir/executors/thread_pool.hpp>
+#include <coir/sync/event.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace coir {
+namespace {
+
+using test::on_one_and_four_workers;
+using test::yield_until;
+
+class inline_executor final : public executor {
+public:
+    void execute(job work) override { work.run(); }
+};
+
+// Keeps jobs until told to run them.
+class keeping_executor final : public executor {
+public:
+    ~keeping_executor() override { shutdown({.wait = false}); }
+    void execute(job work) override { kept.push_back(std::move(work)); }
+    std::vector<job> kept;
+};
+
+TEST(executor, needs_nothing_but_execute) {
+    on_one_and_four_workers([] {
+        inline_executor here;
+        EXPECT_EQ(here.submit([](int x) { return x + 1; }, 1).get(), 2);
+        auto failing = here.submit([]() -> int { throw std::runtime_error("job"); });
+        EXPECT_THROW(failing.get(), std::runtime_error);
+        EXPECT_EQ(here.stats().submitted, 2u);
+        EXPECT_EQ(here.stats().completed, 2u);
+        here.shutdown();
+        EXPECT_THROW(here.submit([] {}), executor_shut_down);
+    });
+}
+
+TEST(executor, job_that_is_dropped_breaks_its_promise) {
+    on_one_and_four_workers([] {
+        keeping_executor keeper;
+        auto dropped = keeper.submit([] { ADD_FAILURE() << "runs"; });
+        EXPECT_EQ(keeper.stats().queued, 1u);
+        keeper.kept.clear();
+        EXPECT_THROW(dropped.get(), broken_promise);
+        EXPECT_EQ(keeper.stats().cancelled, 1u);
+    });
+}
+
+TEST(executor, shutdown_waits_for_jobs_that_were_handed_out) {
+    on_one_and_four_workers([] {
+        keeping_executor keeper;
+        auto kept = keeper.submit([] { return 1; });
+        auto closing = spawn([&] { keeper.shutdown(); });
+        test::yield_until_waiting(closing);
+        keeper.kept.back().run();
+        closing.get();
+        EXPECT_EQ(kept.get(), 1);
+        keeper.kept.clear();
+    });
+}
+
+TEST(executor, shutdown_can_cancel_what_was_handed_out_and_not_started) {
+    on_one_and_four_workers([] {
+        keeping_executor keeper;
+        auto kept = keeper.submit([] { ADD_FAILURE() << "runs"; });
+        keeper.shutdown({.wait = false, .cancel_pending = true});
+        keeper.kept.back().run();
+        EXPECT_THROW(kept.get(), cancelled);
+        keeper.kept.clear();
+    });
+}
+
+TEST(executor, job_hears_of_a_cancellation_through_its_token_only_if_it_wants_one) {
+    keeping_executor keeper;
+    auto plain = keeper.submit([](int) {}, 1);
+    auto stoppable = keeper.submit([](std::stop_token) {});
+    EXPECT_FALSE(keeper.kept[0].stop_token().stop_possible());
+    auto const token = keeper.kept[1].stop_token();
+    EXPECT_FALSE(token.stop_requested());
+    stoppable.cancel();
+    EXPECT_TRUE(token.stop_requested());
+    EXPECT_TRUE(keeper.kept[1].is_cancelled());
+    keeper.kept.clear();
+    EXPECT_THROW(plain.get(), broken_promise);
+}
+
+TEST(executor, results_of_every_kind_come_back) {
+    thread_pool_executor pool({.max_workers = 2});
+    int target = 1;
+    EXPECT_EQ(&pool.submit([&]() -> int& { return target; }).get(), &target);
+    EXPECT_EQ(pool.submit([] { return std::array<char, 4096>{'x'}; }).get()[0], 'x');
+    std::array<char, 2048> large{};
+    large[2047] = 'y';
+    EXPECT_EQ(pool.submit([large] { return large[2047]; }).get(), 'y');
+    EXPECT_EQ(*pool.submit([p = std::make_unique<int>(3)]() mutable { return std::move(p); }).get(), 3);
+    EXPECT_EQ(pool.submit(&std::string::size, std::string("four")).get(), 4u);
+}
+
+TEST(executor_map, gives_results_in_the_order_of_the_items) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 4});
+        std::vector<int> const items{5, 1, 4, 2, 3};
+        std::vector<int> results;
+        for (int r : pool.map([](int x) { return 10 * x; }, items)) {
+            results.push_back(r);
+        }
+        EXPECT_EQ(results, (std::vector<int>{50, 10, 40, 20, 30}));
+        EXPECT_TRUE(pool.map([](int x) { return x; }, std::vector<int>{}).begin() == std::default_sentinel);
+        int voids = 0;
+        for (std::monostate const r : pool.map([](int) {}, items)) {
+            static_cast<void>(r);
+            ++voids;
+        }
+        EXPECT_EQ(voids, 5);
+    });
+}
+
+TEST(executor_map, moves_out_of_a_range_that_it_owns) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 2});
+        std::vector<std::unique_ptr<int>> items;
+        for (int i = 0; i < 4; ++i) {
+            items.push_back(std::make_unique<int>(i));
+        }
+        int sum = 0;
+        for (int r : pool.map([](std::unique_ptr<int> p) { return *p; }, std::move(items), {.buffer_size = 2})) {
+            sum += r;
+        }
+        EXPECT_EQ(sum, 6);
+    });
+}
+
+TEST(executor_map, exception_comes_when_its_turn_does) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 2});
+        auto results = pool.map(
+            [](int x) {
+                if (x == 1) {
+                    throw std::runtime_error("one");
+                }
+                return x;
+            },
+            std::vector<int>{0, 1, 2});
+        auto it = results.begin();
+        EXPECT_EQ(*it, 0);
+        ++it;
+        EXPECT_THROW(*it, std::runtime_error);
+        ++it;
+        EXPECT_EQ(*it, 2);
+        EXPECT_EQ(*it, 2);
+        ++it;
+        EXPECT_TRUE(it == results.end());
+    });
+}
+
+TEST(executor_map, submits_no_more_than_its_buffer_holds) {
+    keeping_executor keeper;
+    std::list<int> const items{1, 2, 3, 4, 5};
+    auto results = keeper.map([](int x) { return x; }, items, {.buffer_size = 2});
+    EXPECT_EQ(keeper.kept.size(), 2u);
+    auto it = results.begin();
+    for (std::size_t i = 0; i < 5; ++i) {
+        keeper.kept[i].run();
+        EXPECT_EQ(*it, static_cast<int>(i) + 1);
+        EXPECT_EQ(keeper.kept.size(), std::min<std::size_t>(5, i + 3));
+        ++it;
+    }
+    EXPECT_TRUE(it == results.end());
+}
+
+TEST(executor_map, dropping_the_results_cancels_the_rest) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        event started;
+        event released;
+        std::atomic<int> ran{0};
+        {
+            auto results = pool.map(
+                [&](int) {
+                    ++ran;
+                    started.set();
+                    released.wait();
+                },
+                std::vector<int>(10));
+            started.wait();
+        }
+        released.set();
+        pool.shutdown();
+        EXPECT_EQ(ran, 1);
+        EXPECT_EQ(pool.stats().cancelled, 9u);
+    });
+}
+
+TEST(executor_map, item_that_cannot_be_submitted_fails_in_its_turn) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        auto results = pool.map([](int x) { return x; }, std::vector<int>{0, 1, 2, 3}, {.buffer_size = 2});
+        pool.shutdown();
+        auto it = results.begin();
+        EXPECT_EQ(*it, 0);
+        ++it;
+        EXPECT_EQ(*it, 1);
+        ++it;
+        EXPECT_THROW(*it, executor_shut_down);
+        ++it;
+        EXPECT_TRUE(it == results.end());
+    });
+}
+
+}  // namespace
+}  // namespace coir
