@@ -82,14 +82,14 @@ void remote_job::withdraw() noexcept {
 
 // ---- the queue -------------------------------------------------------------------------------------------------------
 
-job_queue::~job_queue() {
+waiting_jobs::~waiting_jobs() {
     while (!empty()) {
         pop_front();
     }
 }
 
 // The list holds the reference that the handle held.
-void job_queue::link(job_ref& job, remote_job* previous, remote_job* next) noexcept {
+void waiting_jobs::link(job_ref& job, remote_job* previous, remote_job* next) noexcept {
     remote_job* const self = job.release();
     self->previous = previous;
     self->next = next;
@@ -99,15 +99,15 @@ void job_queue::link(job_ref& job, remote_job* previous, remote_job* next) noexc
     ++size_;
 }
 
-void job_queue::push_back(job_ref job) noexcept {
+void waiting_jobs::push_back(job_ref job) noexcept {
     link(job, last_, nullptr);
 }
 
-void job_queue::push_front(job_ref job) noexcept {
+void waiting_jobs::push_front(job_ref job) noexcept {
     link(job, nullptr, first_);
 }
 
-job_ref job_queue::take(remote_job& job) noexcept {
+job_ref waiting_jobs::take(remote_job& job) noexcept {
     (job.previous == nullptr ? first_ : job.previous->next) = job.next;
     (job.next == nullptr ? last_ : job.next->previous) = job.previous;
     job.previous = job.next = nullptr;
@@ -116,7 +116,7 @@ job_ref job_queue::take(remote_job& job) noexcept {
     return job_ref::adopt(job);
 }
 
-job_ref job_queue::pop_front() noexcept {
+job_ref waiting_jobs::pop_front() noexcept {
     return take(*first_);
 }
 

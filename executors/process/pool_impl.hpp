@@ -43,12 +43,12 @@
 namespace coir::detail {
 
 /// Jobs in the order of their coming. Holds a reference to each.
-class job_queue {
+class waiting_jobs {
 public:
-    job_queue() = default;
-    job_queue(job_queue const&) = delete;
-    job_queue& operator=(job_queue const&) = delete;
-    ~job_queue();
+    waiting_jobs() = default;
+    waiting_jobs(waiting_jobs const&) = delete;
+    waiting_jobs& operator=(waiting_jobs const&) = delete;
+    ~waiting_jobs();
 
     bool empty() const noexcept { return first_ == nullptr; }
     std::size_t size() const noexcept { return size_; }
@@ -146,7 +146,7 @@ private:
     std::thread keeper_;  // under end_lock_
 
     std::mutex mutable lock_;  // guards:
-    job_queue queue_;
+    waiting_jobs queue_;
     std::vector<worker_process*> idle_;  // the last one in is the first out: its caches are the warmest
     std::size_t starting_ = 0;
     std::size_t live_ = 0;    // starting, idle and busy workers
