@@ -27,6 +27,7 @@ int app_main() {
     coir::process_pool_executor pool({.max_workers = 2});
     std::vector<std::string> const texts{"one", "evil", "three", "", "fifteen"};
     std::vector<coir::future<int>> lengths;
+    lengths.reserve(texts.size());
     for (std::string const& text : texts) {
         lengths.push_back(pool.submit<&fragile_length>(text));
     }

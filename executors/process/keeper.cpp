@@ -77,7 +77,9 @@ void process_pool::wait_for_events() {
     time_point const until = next_deadline();
     int timeout = k_never_ms;
     if (until != time_point::max()) {
-        auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        auto const now = std::chrono::steady_clock::now();
+        // Compared first: next_start_ may be time_point::min(), from which nothing can be taken away.
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until, now) - now);
         timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
     }
     bool const rests = timeout == k_never_ms && rest();

@@ -129,6 +129,7 @@ TEST(process_pool, runs_functions_in_other_processes) {
 TEST(process_pool, works_from_plain_threads) {
     process_pool_executor pool({.max_workers = 2});
     std::vector<future<int>> results;
+    results.reserve(50);
     for (int i = 0; i < 50; ++i) {
         results.push_back(pool.submit<&add>(i, i));
     }
@@ -295,6 +296,7 @@ TEST(process_pool, refuses_jobs_after_its_shutdown_and_runs_what_it_has_accepted
     on_one_and_four_workers([] {
         process_pool_executor pool({.max_workers = 1});
         std::vector<future<int>> results;
+        results.reserve(20);
         for (int i = 0; i < 20; ++i) {
             results.push_back(pool.submit<&twice<int>>(i));
         }
@@ -314,6 +316,7 @@ TEST(process_pool, replaces_workers_that_have_had_their_share) {
     std::map<int, int> jobs_of;
     for (int round = 0; round < 6; ++round) {
         std::vector<future<int>> numbers;
+        numbers.reserve(5);
         for (int i = 0; i < 5; ++i) {
             numbers.push_back(pool.submit<&own_number>());
         }
@@ -331,6 +334,7 @@ TEST(process_pool, has_no_more_workers_than_it_may) {
     process_pool_executor pool({.max_workers = 2});
     std::map<int, int> jobs_of;
     std::vector<future<int>> numbers;
+    numbers.reserve(100);
     for (int i = 0; i < 100; ++i) {
         numbers.push_back(pool.submit<&own_number>());
     }

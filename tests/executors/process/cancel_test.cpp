@@ -42,6 +42,7 @@ TEST(process_pool_cancel, a_queued_job_never_runs) {
         auto first = pool.submit<&test::stay>();
         // One worker, five jobs: none but the first has left the queue.
         std::vector<future<int>> queued;
+        queued.reserve(4);
         for (int i = 0; i < 4; ++i) {
             queued.push_back(pool.submit<&fail_the_test>());
         }

@@ -10,10 +10,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <span>
 #include <thread>
 #include <vector>
 
+#include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -63,8 +65,24 @@ int die_of_recursion(int) {
 }
 
 int die_of_memory(int) {
-    std::vector<char*> all;
     constexpr std::size_t k_step = 1 << 20;
+    if (k_sanitized) {
+        // A sanitizer's allocator that gets no memory does not throw, and AddressSanitizer's may hang in its report.
+        std::vector<void*> all;
+        all.reserve(1 << 20);
+        for (;;) {
+            void* const more = ::mmap(nullptr, k_step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            if (more == MAP_FAILED) {
+                break;
+            }
+            all.push_back(more);
+        }
+        for (void* const each : all) {
+            ::munmap(each, k_step);
+        }
+        throw std::bad_alloc();
+    }
+    std::vector<char*> all;
     for (;;) {
         char* const more = new char[k_step];
         std::memset(more, 1, k_step);

@@ -23,7 +23,7 @@ int die_of_segv(int);
 int die_of_abort(int);
 int die_of_exit(int);
 int die_of_recursion(int);
-int die_of_memory(int);  // throws std::bad_alloc, or dies, with a limit of k_bomb_limit
+int die_of_memory(int);  // throws std::bad_alloc with a limit of k_bomb_limit
 int write_garbage(int);
 int write_endless_frame(int);
 int write_a_lie(int);  // a well-formed answer that claims a vector of 2^62 elements

@@ -54,6 +54,7 @@ TEST(process_pool_start, initializer_runs_once_in_each_worker) {
     on_one_and_four_workers([] {
         process_pool_executor pool({.max_workers = 3, .max_jobs_per_worker = 4, .initializer = &initialise});
         std::vector<future<int>> counts;
+        counts.reserve(30);
         for (int i = 0; i < 30; ++i) {
             counts.push_back(pool.submit<&times_initialised>());
         }
