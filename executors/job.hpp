@@ -283,10 +283,8 @@ class job {
 public:
     /// A job that calls `f()` and that nobody waits for: an exception is reported as one that nobody looks at.
     template <class F>
-        requires(!std::is_same_v<std::decay_t<F>, job> && std::is_invocable_v<std::decay_t<F>&>)
-    job(F&& f)
-        : work_(detail::make_job<void, discarding<std::decay_t<F>>>(std::stop_source(std::nostopstate), 1,
-                                                                    std::forward<F>(f))) {}
+        requires(!std::is_same_v<F, job> && std::is_invocable_v<F&>)
+    job(F f) : work_(detail::make_job<void, discarding<F>>(std::stop_source(std::nostopstate), 1, std::move(f))) {}
     /// For the library.
     explicit job(detail::job_base* work) noexcept : work_(work) {}
 
@@ -335,7 +333,6 @@ private:
     template <class F>
     struct discarding {
         explicit discarding(F&& f) : function(std::move(f)) {}
-        explicit discarding(F const& f) : function(f) {}
         void operator()() { static_cast<void>(std::invoke(function)); }
         F function;
     };

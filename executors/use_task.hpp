@@ -203,7 +203,7 @@ asio_result_t<Args...> await_asio(Initiation&& initiation, InitArgs&&... init_ar
     auto const op = std::make_shared<typename handler::operation>(where);
     promise<outcome> result;
     future<outcome> done = result.get_future();
-    auto const state = done.state();
+    auto const& state = done.state();
     std::forward<Initiation>(initiation)(handler(op, std::move(result)), std::forward<InitArgs>(init_args)...);
 
     std::optional<cancelled> request;

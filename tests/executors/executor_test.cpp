@@ -23,7 +23,6 @@ namespace coir {
 namespace {
 
 using test::on_one_and_four_workers;
-using test::yield_until;
 
 class inline_executor final : public executor {
 public:
