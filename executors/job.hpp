@@ -140,6 +140,8 @@ public:
     }
 
     bool request_cancel(std::string reason) override {
+        // Whoever waits may let go of it as soon as it is cancelled.
+        auto const keep = state_ptr<shared_state_base>::share(this);
         if (!future_state<R>::request_cancel(std::move(reason))) {
             return false;
         }

@@ -212,13 +212,20 @@ void thread_pool_executor::pool::remove(detail::job_base& work) noexcept {
     perform(todo);
 }
 
-void thread_pool_executor::pool::give_up_all(detail::job_list dropped, std::exception_ptr const& reason) noexcept {
-    while (detail::job_base* const next = dropped.pop_front()) {
+// From here on a canceller finds that they are not in the queue any more.
+detail::job_list thread_pool_executor::pool::take_all() noexcept {
+    detail::job_list taken;
+    while (detail::job_base* const next = queue_.pop_front()) {
         bool being_removed = false;
         next->leave(being_removed);
-        if (being_removed) {
-            next->await_removal();
-        }
+        taken.push_back(*next);
+    }
+    return taken;
+}
+
+void thread_pool_executor::pool::give_up_all(detail::job_list dropped, std::exception_ptr const& reason) noexcept {
+    while (detail::job_base* const next = dropped.pop_front()) {
+        next->await_removal();
         job(next).abandon(reason);
     }
 }
@@ -232,7 +239,7 @@ void thread_pool_executor::pool::close(bool cancel_pending) {
         closed_ = true;
         if (cancel_pending) {
             cancelled_ += queue_.size();
-            dropped = std::exchange(queue_, {});
+            dropped = take_all();
         }
         turn_away_waiting(nullptr, todo);
         while (sleepers_ != nullptr) {

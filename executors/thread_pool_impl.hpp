@@ -115,6 +115,7 @@ private:
     void summon(effects& todo, bool may_start) noexcept;
     void choose(sleeper& s, effects& todo) noexcept;
     void admit_waiting(effects& todo) noexcept;
+    detail::job_list take_all() noexcept;
     [[noreturn]] void throw_closed() const;
     /// Null: for the reason for which the pool is closed.
     void turn_away_waiting(std::exception_ptr const& reason, effects& todo) noexcept;

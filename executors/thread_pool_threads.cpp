@@ -111,7 +111,7 @@ void thread_pool_executor::pool::starting_failed(int error) noexcept {
         if (threads_ > 0) {
             summon(todo, false);  // perhaps a job counted on that thread, and another one has gone to sleep meanwhile
         } else {
-            stranded = std::exchange(queue_, {});
+            stranded = take_all();
             cancelled_ += stranded.size();
             over = closed_;
             turn_away_waiting(reason, todo);
@@ -167,7 +167,7 @@ bool thread_pool_executor::pool::initialise() noexcept {
         }
         closed_ = true;
         cancelled_ += queue_.size();
-        dropped = std::exchange(queue_, {});
+        dropped = take_all();
         turn_away_waiting(nullptr, todo);
         while (sleepers_ != nullptr) {
             choose(*sleepers_, todo);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <coir/compute.hpp>
 #include <coir/coir.hpp>
+#include <coir/compute.hpp>
 
 #include <tbb/parallel_reduce.h>
 

@@ -33,8 +33,8 @@ std::vector<runtime_options> const k_variants = {
 template <class F>
 void in_all_variants(F const& f) {
     for (auto const& options : k_variants) {
-        SCOPED_TRACE(::testing::Message() << options.workers << " workers, seed "
-                                          << (options.seed ? static_cast<long>(*options.seed) : -1));
+        SCOPED_TRACE(::testing::Message()
+                     << options.workers << " workers, seed " << (options.seed ? static_cast<long>(*options.seed) : -1));
         run(options, [&] { f(); });
     }
 }
