@@ -28,13 +28,21 @@ struct run_given_call {
 using call_record = task_record<void, run_given_call>;
 constexpr std::size_t k_call_size_class = size_class_for(sizeof(call_record));
 
-// Only an address.
-alignas(task_base) char no_task[1];
-
-void inherit_context(task_base& child, task_base& parent) {
+// What a call finds as a task of its own is what it would have found on its caller's stack: its variables, as much room, and a
+// start even if the caller is cancelled (then its suspension points throw).
+void inherit(task_base& child, task_base& parent) {
+    child.add_trait(task_base::k_starts_if_cancelled);
     if (parent.has(task_base::k_has_context)) {
         task_base::inherit(child, parent);
     }
+    if (parent.has(task_base::k_own_stack)) {
+        child.set_own_stack_size(parent.own_stack_size());
+    }
+}
+
+// On a strand the calls run one after another; and what has no task (the destructor of a result) has no children.
+bool shares_calls(task_base const* caller) noexcept {
+    return caller != nullptr && !caller->has(task_base::k_on_strand);
 }
 
 // As a task of the calling task. Throws no_running_runtime, std::bad_alloc.
@@ -42,7 +50,7 @@ void give_to_new_task(fork_record& call) {
     birth const born = begin_birth(k_call_size_class);
     auto* const made = new (born.memory) call_record(born, run_given_call{&call});
     record_guard guard{made};
-    inherit_context(*made, *born.parent);
+    inherit(*made, *born.parent);
     spawn_record(*born.home, *made);
     guard.record = nullptr;
     call.give_to(*made);  // perhaps it has run by now: only this task reads that
@@ -50,11 +58,14 @@ void give_to_new_task(fork_record& call) {
 
 }  // namespace
 
-task_base* const fork_record::k_kept = reinterpret_cast<task_base*>(no_task);
+task_base* fork_record::kept() noexcept {
+    alignas(task_base) static char no_task[1];
+    return reinterpret_cast<task_base*>(no_task);
+}
 
 bool fork_record::wait() noexcept {
     task_base* const task = given_to_.load(memory_order_acquire);
-    if (task == k_kept) {
+    if (task == kept()) {
         return true;
     }
     task->wait_uncancelled();
@@ -97,7 +108,7 @@ bool put_off_elsewhere(fork_record& call) noexcept {
 
 // With a seed, one call in two becomes a task at once, so that every order of the calls comes up.
 bool worker::put_off_slowly(fork_record& call) {
-    if (current_task()->has(task_base::k_on_strand)) {
+    if (!shares_calls(current_task())) {
         call.keep();
         return true;
     }
@@ -117,9 +128,8 @@ void give_open_calls_away() noexcept {
 }
 
 COIR_NOINLINE void worker::give_all_open_calls_away() noexcept {
-    bool const on_strand = current_task()->has(task_base::k_on_strand);
-    forks_.stack.take_all([on_strand](fork_record& call) noexcept {
-        if (on_strand) {
+    forks_.stack.take_all([this](fork_record& call) noexcept {
+        if (!shares_calls(current_task())) {
             call.keep();
             return;
         }
@@ -143,15 +153,17 @@ task_base* worker::take_call_of(worker& victim) {
     } slot{allocate_record(records_, k_call_size_class)};
     task_base* taken = nullptr;
     victim.forks_.stack.take_oldest([&](fork_record& call) {
-        task_base& parent = *victim.current_task();  // which has open calls: it stays, with its context
-        if (parent.has(task_base::k_on_strand)) {
-            return false;
+        task_base* const caller = victim.current_task();  // which has open calls: it stays, with its context
+        if (!shares_calls(caller)) {
+            call.keep();
+            return true;  // or every idle worker would try again and again
         }
+        task_base& parent = *caller;
         birth const born{slot.record, &home_, &parent, next_task_id(), home_.number()};
         auto* const made = new (born.memory) call_record(born, run_given_call{&call});
         slot.record = nullptr;
         record_guard guard{made};
-        inherit_context(*made, parent);
+        inherit(*made, parent);
         guard.record = nullptr;
         call.give_to(*made);
         taken = made;
@@ -160,7 +172,11 @@ task_base* worker::take_call_of(worker& victim) {
     if (taken != nullptr) {
         counters_.tasks_spawned.add(1);
         if (home_.is_shutting_down()) {
-            taken->cancel_for_shutdown();
+            try {
+                taken->cancel_for_shutdown();
+            } catch (std::bad_alloc const&) {
+                // There was no memory for the reason; the request stands.
+            }
         }
     }
     return taken;

@@ -70,7 +70,7 @@ done_callbacks& callback_slot::get(shared_state_base& state) {
 
 void add_callback(shared_state_base& state, task_base& callback) {
     done_callbacks& callbacks = state.callbacks().get(state);
-    callback.add_trait(task_base::k_is_callback);
+    callback.add_trait(task_base::k_starts_if_cancelled);
     if (!callback.has(task_base::k_on_strand)) {
         callback.join_strand(callbacks.common_strand());
     }

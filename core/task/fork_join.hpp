@@ -6,6 +6,8 @@
 //   parallel_for(first, last, grain, f)                          f(i) for each i, the same way
 //   parallel_reduce(first, last, grain, identity, map, combine)  the sum of map(i), as combine understands it
 
+#include <coir/core/base/errors.hpp>
+#include <coir/core/base/tls.hpp>
 #include <coir/core/task/fork_record.hpp>
 #include <coir/core/task/gather.hpp>
 
@@ -26,7 +28,8 @@ namespace detail {
 template <class F>
 class fork_child final : public fork_record {
 public:
-    using value_type = std::invoke_result_t<F>;
+    using value_type = std::remove_cv_t<std::invoke_result_t<F>>;
+    static_assert(!std::is_rvalue_reference_v<value_type>, "a call returns a value or an lvalue reference");
 
     explicit fork_child(F&& function) noexcept : fork_record(&run_it), function_(std::forward<F>(function)) {}
 
@@ -57,6 +60,13 @@ private:
     F&& function_;
     result_slot<value_type> result_;
 };
+
+// Throws no_running_runtime where nothing could be put off.
+inline void check_in_task() {
+    if (this_fork_place() == nullptr) {
+        throw no_running_runtime();
+    }
+}
 
 template <std::size_t... I, class First, class... Rest>
 auto fork_all(std::index_sequence<I...>, First&& f, Rest&&... g)
@@ -98,48 +108,78 @@ auto fork_all(std::index_sequence<I...>, First&& f, Rest&&... g)
 /// another.
 ///
 /// Nothing is allocated, and no stack is used, but for calls that others take. Where a call runs as a task of its own,
-/// current_task() is that one, a child of the caller; its context variables are the caller's, and what is set in them is
-/// not seen by the caller. So let the calls leave them as they are.
+/// current_task() is that one, a child of the caller, with a stack of the same size; its context variables are the caller's,
+/// and what is set in them is not seen by the caller. So let the calls leave them as they are. A generator's body may yield
+/// from the first call only.
 ///
 /// Returns when all have ended; of exceptions, that of the first call in argument order is thrown then, and calls that
 /// had not started do not start. Suspends only if another worker has a call that has not ended; that is no cancellation
-/// point. Throws no_running_runtime outside of a task, std::bad_alloc.
+/// point: cancelling the caller reaches the call that runs on its stack, and those that others have run to their end. Throws no_running_runtime outside of a task, std::bad_alloc.
 /// Source: lazy task creation by a private stack of calls, as in Cilk-5 (Frigo, Leiserson, Randall 1998).
 template <std::invocable F, std::invocable... Gs>
 auto fork_join(F&& f, Gs&&... others) {
+    if constexpr (sizeof...(Gs) == 0) {
+        detail::check_in_task();
+    }
     return detail::fork_all(std::index_sequence_for<Gs...>(), std::forward<F>(f), std::forward<Gs>(others)...);
 }
 
 namespace detail {
 
 template <class I>
-concept counted = std::integral<I> || std::random_access_iterator<I>;
+concept index_number = requires(I i) {
+    std::cmp_less(i, i);
+}
+&&sizeof(I) <= sizeof(std::size_t);
+template <class I>
+concept counted = index_number<I> || std::random_access_iterator<I>;
+
+// Without overflow: there may be more numbers from the lowest to the highest of a type than the type can count.
+template <counted I>
+std::size_t count_from(I first, I last) noexcept {
+    if constexpr (std::integral<I>) {
+        using bits = std::make_unsigned_t<I>;
+        return static_cast<bits>(static_cast<bits>(last) - static_cast<bits>(first));
+    } else {
+        return static_cast<std::size_t>(last - first);
+    }
+}
+template <counted I>
+I advanced_by(I first, std::size_t count) noexcept {
+    if constexpr (std::integral<I>) {
+        using bits = std::make_unsigned_t<I>;
+        return static_cast<I>(static_cast<bits>(static_cast<bits>(first) + static_cast<bits>(count)));
+    } else {
+        return first + static_cast<std::iter_difference_t<I>>(count);
+    }
+}
 
 template <class I, class F>
 void for_each_in_parallel(I first, I last, std::size_t grain, F& f) {
-    std::size_t const count = static_cast<std::size_t>(last - first);
+    std::size_t const count = count_from(first, last);
     if (count <= grain) {
         for (; first != last; ++first) {
-            std::invoke(f, first);
+            std::invoke(f, I(first));
         }
         return;
     }
-    auto const middle = static_cast<I>(first + static_cast<decltype(last - first)>(count / 2));
+    I const middle = advanced_by(first, count / 2);
     fork_join([&] { for_each_in_parallel(first, middle, grain, f); },
               [&] { for_each_in_parallel(middle, last, grain, f); });
 }
 
 template <class T, class I, class Map, class Combine>
 T reduce_in_parallel(I first, I last, std::size_t grain, T const& identity, Map& map, Combine& combine) {
-    std::size_t const count = static_cast<std::size_t>(last - first);
+    std::size_t const count = count_from(first, last);
     if (count <= grain) {
         T sum = identity;
         for (; first != last; ++first) {
-            sum = std::invoke(combine, std::move(sum), std::invoke(map, first));
+            T next = std::invoke(combine, std::move(sum), std::invoke(map, I(first)));
+            sum = std::move(next);
         }
         return sum;
     }
-    auto const middle = static_cast<I>(first + static_cast<decltype(last - first)>(count / 2));
+    I const middle = advanced_by(first, count / 2);
     auto [left, right] = fork_join([&] { return reduce_in_parallel<T>(first, middle, grain, identity, map, combine); },
                                    [&] { return reduce_in_parallel<T>(middle, last, grain, identity, map, combine); });
     return std::invoke(combine, std::move(left), std::move(right));
@@ -149,7 +189,7 @@ T reduce_in_parallel(I first, I last, std::size_t grain, T const& identity, Map&
 template <class First, class Last>
 auto as_range(First first, Last last) {
     if constexpr (std::integral<First>) {
-        static_assert(std::integral<Last>, "the ends of the range must be two integers or two iterators of one type");
+        static_assert(index_number<Last>, "the ends of the range must be two integers or two iterators of one type");
         using index = std::common_type_t<First, Last>;
         if (std::cmp_less(first, last)) {
             if (!std::in_range<index>(first) || !std::in_range<index>(last)) {
@@ -165,7 +205,8 @@ auto as_range(First first, Last last) {
     }
 }
 
-inline void check_grain(std::size_t grain) {
+inline void check_loop(std::size_t grain) {
+    check_in_task();
     if (grain == 0) {
         throw std::invalid_argument("the grain of a parallel loop must be at least 1");
     }
@@ -178,7 +219,7 @@ inline void check_grain(std::size_t grain) {
 /// all of them. As fork_join() for all else. Throws std::invalid_argument for a grain of 0.
 template <detail::counted First, detail::counted Last, class F>
 void parallel_for(First first, Last last, std::size_t grain, F&& f) {
-    detail::check_grain(grain);
+    detail::check_loop(grain);
     auto [begin, end] = detail::as_range(first, last);
     detail::for_each_in_parallel(begin, end, grain, f);
 }
@@ -187,7 +228,7 @@ void parallel_for(First first, Last last, std::size_t grain, F&& f) {
 /// associative, with `identity` as its neutral element; the order of the operands is kept. For an empty range `identity`.
 template <detail::counted First, detail::counted Last, class T, class Map, class Combine>
 std::decay_t<T> parallel_reduce(First first, Last last, std::size_t grain, T&& identity, Map&& map, Combine&& combine) {
-    detail::check_grain(grain);
+    detail::check_loop(grain);
     auto [begin, end] = detail::as_range(first, last);
     std::decay_t<T> const neutral(std::forward<T>(identity));
     return detail::reduce_in_parallel<std::decay_t<T>>(begin, end, grain, neutral, map, combine);

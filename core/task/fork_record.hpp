@@ -4,7 +4,7 @@
 // Not for users: a call that lies in the frame of who joins it, and how it gets from there to another worker.
 //
 // A record is in one of three places: on the fork stack of the worker on which its frame runs; with a task, which runs the
-// call and then ends (`given_to`); or kept by its frame (`given_to` is k_kept), which runs it when it gets to it.
+// call and then ends (`given_to`); or kept by its frame (`given_to` is kept()), which runs it when it gets to it.
 // It goes from the stack to a task when another worker takes it, and when its frame is about to leave the worker: every
 // suspension gives all open calls away, so that what lies on a worker's fork stack belongs to its current task, and the
 // calls of a frame that blocks go on. Only if there is no memory for a task, and on a strand, they are kept.
@@ -35,7 +35,8 @@ public:
     bool is_given() const noexcept { return given_to_.load(memory_order_acquire) != nullptr; }
     /// By whoever has taken it from the stack: `task`, whose handle's reference comes with it, will run it.
     void give_to(task_base& task) noexcept { given_to_.store(&task, memory_order_release); }
-    void keep() noexcept { given_to_.store(k_kept, memory_order_relaxed); }
+    /// By whoever has taken it from the stack: its frame runs it.
+    void keep() noexcept { given_to_.store(kept(), memory_order_release); }
 
     /// Of one that is given: waits until it has run, which is no cancellation point; or, at once, true if it was kept and is
     /// still to be run.
@@ -44,7 +45,7 @@ public:
     std::exception_ptr error;
 
 private:
-    static task_base* const k_kept;  // no task
+    static task_base* kept() noexcept;  // no task, only an address
 
     runner const run_;
     atomic<task_base*> given_to_{nullptr};

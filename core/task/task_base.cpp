@@ -157,7 +157,7 @@ state_ptr<task_base> task_base::parent() const noexcept {
 }
 
 void task_base::run() noexcept {
-    if (cancel_is_pending() && !has(k_is_callback)) {
+    if (cancel_is_pending() && !has(k_starts_if_cancelled)) {
         discard();
         set_cancelled(std::make_exception_ptr(cancelled(cancel_reason())));
     } else {

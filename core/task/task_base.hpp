@@ -82,7 +82,7 @@ public:
         k_on_strand = 2,    ///< belongs to a strand
         k_has_context = 4,  ///< context variables were set
         k_has_locals = 8,   ///< there are fiber_local objects
-        k_is_callback = 16  ///< starts although it was cancelled: its suspension points throw, as in a shutdown
+        k_starts_if_cancelled = 16  ///< and its suspension points throw then
     };
 
     bool is_task() const noexcept final { return true; }

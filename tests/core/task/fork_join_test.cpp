@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
@@ -374,6 +375,90 @@ TEST(fork_join, awaits_eager_and_blocking_calls_inside) {
     });
 }
 
+TEST(fork_join, on_a_strand_calls_stay_in_their_frame_while_other_workers_look_for_work) {
+    run({.workers = 4}, [] {
+        fib(12);  // the worker has a stack of open calls from now on
+        coir::strand const one;
+        coir::spawn({.strand = one}, [] {
+            std::vector<int> order;
+            fork_join(
+                [&] {
+                    auto const until = std::chrono::steady_clock::now() + 20ms;
+                    while (std::chrono::steady_clock::now() < until) {
+                    }
+                    order.push_back(1);
+                },
+                [&] { order.push_back(2); });
+            EXPECT_THAT(order, ElementsAre(1, 2));
+        }).get();
+    });
+}
+
+TEST(fork_join, calls_of_a_task_with_its_own_stack_have_as_much_room) {
+    for (unsigned const workers : {1U, 4U}) {
+        run({.workers = workers, .stack_size = 64U << 10U}, [] {
+            // NOLINTNEXTLINE(misc-no-recursion)
+            auto deep = [](auto const& self, int depth) -> int {
+                char volatile room[1024];
+                room[0] = static_cast<char>(depth);
+                return depth == 0 ? room[0] : self(self, depth - 1) + (room[0] != 0 ? 1 : 0);
+            };
+            auto call = [&deep] {
+                coir::yield();  // so that the others become tasks
+                return deep(deep, 500) > 0;
+            };
+            EXPECT_TRUE(coir::spawn({.stack_size = 4U << 20U}, [&] {
+                            auto const [a, b, c] = fork_join(call, call, call);
+                            return a && b && c;
+                        }).get());
+        });
+    }
+}
+
+TEST(fork_join, computes_to_its_end_in_a_task_that_is_being_shut_down) {
+    for (unsigned const workers : {1U, 4U}) {
+        coir::runtime home(runtime_options{.workers = workers});
+        auto const started = std::make_shared<coir::event>();
+        auto const sums = std::make_shared<std::atomic<unsigned>>(0);
+        auto waiting = home.spawn([started, sums] {
+            coir::event never;
+            started->set();
+            try {
+                never.wait();
+            } catch (coir::cancelled const&) {
+                *sums = fib(18);
+                throw;
+            }
+        });
+        home.block_on([started] { started->wait(); });
+        home.shutdown();
+        EXPECT_EQ(*sums, 2584U);
+    }
+}
+
+TEST(fork_join, a_result_that_holds_an_unfinished_generator_ends_after_its_task) {
+    for (int round = 0; round < 50; ++round) {
+        run({.workers = 4}, [] {
+            coir::event ended;
+            coir::spawn([&ended] {
+                fib(8);
+                coir::generator<int> numbers([&ended](auto& yield) {
+                    struct at_end {
+                        coir::event& e;
+                        ~at_end() { e.set(); }
+                    } const tell{ended};
+                    for (int i = 0;; ++i) {
+                        yield(i);
+                    }
+                });
+                static_cast<void>(numbers.begin());
+                return numbers;
+            }).detach();
+            ended.wait();
+        });
+    }
+}
+
 // ---- loops
 
 TEST(parallel_for, calls_each_index_once) {
@@ -408,6 +493,33 @@ TEST(parallel_for, pieces_are_of_at_most_one_grain_and_in_order) {
         coir::parallel_for(0, 10, 3, [&](int i) { order.push_back(i); });
         EXPECT_THAT(order, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
     });
+}
+
+TEST(parallel_for, counts_ranges_larger_than_their_type) {
+    in_all_variants([] {
+        std::atomic<int> calls{0};
+        std::atomic<int> sum{0};
+        using limits = std::numeric_limits<signed char>;
+        coir::parallel_for(limits::min(), limits::max(), 10, [&](signed char i) {
+            ++calls;
+            sum += i;
+        });
+        EXPECT_EQ(calls, 255);
+        EXPECT_EQ(sum, -255);
+        // By halves, of which the first one's first index is the first of all.
+        try {
+            coir::parallel_for(std::numeric_limits<int>::min(), std::numeric_limits<int>::max(), 1U << 30U,
+                               [](int i) { throw failure(std::to_string(i)); });
+            ADD_FAILURE();
+        } catch (failure const& e) {
+            EXPECT_STREQ(e.what(), "-2147483648");
+        }
+    });
+}
+
+TEST(parallel_for, needs_a_task) {
+    EXPECT_THROW(coir::parallel_for(0, 2, 10, [](int) {}), coir::no_running_runtime);
+    EXPECT_THROW(fork_join([] {}), coir::no_running_runtime);
 }
 
 TEST(parallel_for, bad_arguments_are_refused) {
