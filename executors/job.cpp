@@ -16,6 +16,9 @@ namespace coir::detail {
 
 bool job_base::run() noexcept {
     bool started = true;
+    if (current_task_or_null() != nullptr) {
+        end_outside_work();  // it runs inside of a runtime, whose time has to go on
+    }
     if (ledger_ == nullptr) {
         started = perform();
     } else if (has_ended() || !ledger_->start_job()) {

@@ -70,15 +70,8 @@ public:
     /// refers to `range` if that is an lvalue. An exception comes when it is its element's turn; destroying the range
     /// cancels what is left.
     template <auto Function, class Range>
-    process_map<Function, Range> map(Range&& range, std::size_t buffer_size = 0) {
-        return process_map<Function, Range>(*this, std::forward<Range>(range), buffer_size);
-    }
-    template <auto Function, class Range, class Options>
-        requires requires(Options const& o) {
-            o.buffer_size;
-        }
-    process_map<Function, Range> map(Range&& range, Options const& options) {
-        return map<Function>(std::forward<Range>(range), options.buffer_size);
+    process_map<Function, Range> map(Range&& range, map_options options = {}) {
+        return process_map<Function, Range>(*this, std::forward<Range>(range), options.buffer_size);
     }
 
     /// Accepts no more jobs. Suspends (blocks a thread) until they have ended and all workers are gone, if asked to.

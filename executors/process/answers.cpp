@@ -139,6 +139,10 @@ void process_pool::take_ready(worker_process& from) {
 
 job_ref process_pool::job_of(worker_process& from) {
     std::lock_guard const guard(lock_);
+    return take_job_of(from);
+}
+
+job_ref process_pool::take_job_of(worker_process& from) noexcept {
     if (from.job) {
         from.job->place = remote_job::where::nowhere;
         --counters_.running;
@@ -283,15 +287,12 @@ void process_pool::bury(worker_process& dead) {
     process_end const end = collect(dead.process.process.get());
     workers_.erase(dead.number);
 
-    bool never_read = false;
-    {
-        std::lock_guard const io(dead.io);
-        never_read = dead.left_bytes_unread || !dead.all_sent();
-    }
-    job_ref job = job_of(dead);
+    // In one step, so that nobody gives it another job that would be lost with it.
+    job_ref job;
     worker_process::stage before{};
     {
         std::lock_guard const guard(lock_);
+        job = take_job_of(dead);
         before = std::exchange(dead.now, worker_process::stage::doomed);
         bool const was_starting = before == worker_process::stage::starting;
         if (was_starting || before == worker_process::stage::idle || before == worker_process::stage::busy) {
@@ -300,6 +301,11 @@ void process_pool::bury(worker_process& dead) {
             ++counters_.workers_died;
             idle_.erase(std::remove(idle_.begin(), idle_.end(), &dead), idle_.end());
         }
+    }
+    bool never_read = false;
+    {
+        std::lock_guard const io(dead.io);  // who gave it the job before that step has finished sending
+        never_read = dead.left_bytes_unread || !dead.all_sent();
     }
     if (before == worker_process::stage::starting) {
         after_a_failed_start(dead, end);

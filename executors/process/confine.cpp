@@ -84,8 +84,10 @@ void limit_memory(std::uint64_t bytes) {
 void limit_processor_time(std::uint64_t seconds) {
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
-    auto const so_far = static_cast<std::uint64_t>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + 1;
-    set_soft_limit(RLIMIT_CPU, so_far + seconds, "RLIMIT_CPU");
+    // Whole seconds is what the limit counts in: rounded up, so that a job never has less than it may use.
+    auto const microseconds = static_cast<std::uint64_t>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1'000'000 +
+                              static_cast<std::uint64_t>(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+    set_soft_limit(RLIMIT_CPU, (microseconds + 999'999) / 1'000'000 + seconds, "RLIMIT_CPU");
 }
 
 }  // namespace coir::detail

@@ -121,6 +121,7 @@ private:
     void take_answer(worker_process& from, frame const& received);
     /// Takes its job away; without one it has been cancelled.
     job_ref job_of(worker_process& from);
+    job_ref take_job_of(worker_process& from) noexcept;  // under lock_
     /// After its job: the next one, idle, or out.
     void carry_on(worker_process& with);
     /// Gives waiting jobs to idle workers.
