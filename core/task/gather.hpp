@@ -120,7 +120,7 @@ auto gather_arguments(Range& range) {
     using passed = gathered_element_t<Range>;
     std::vector<gather_argument<passed>> arguments;
     for (auto&& e : range) {
-        arguments.emplace_back(static_cast<passed&&>(e));
+        arguments.emplace_back(static_cast<passed&&>(e));  // NOLINT(performance-*): not every range knows its size
     }
     return arguments;
 }

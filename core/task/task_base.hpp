@@ -78,10 +78,10 @@ public:
 
     /// What is not so with most tasks. Written before the task is spawned, and then by itself.
     enum trait : std::uint8_t {
-        k_own_stack = 1,    ///< of a size of its own
-        k_on_strand = 2,    ///< belongs to a strand
-        k_has_context = 4,  ///< context variables were set
-        k_has_locals = 8,   ///< there are fiber_local objects
+        k_own_stack = 1,            ///< of a size of its own
+        k_on_strand = 2,            ///< belongs to a strand
+        k_has_context = 4,          ///< context variables were set
+        k_has_locals = 8,           ///< there are fiber_local objects
         k_starts_if_cancelled = 16  ///< and its suspension points throw then
     };
 

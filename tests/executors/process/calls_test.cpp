@@ -247,7 +247,7 @@ TEST(process_pool, map_gives_results_in_order) {
         std::iota(input.begin(), input.end(), 0);
         for (std::size_t const buffer_size : {0u, 1u, 4u}) {
             std::vector<int> output;
-            for (int const each : pool.map<&twice<int>>(input, buffer_size)) {
+            for (int const each : pool.map<&twice<int>>(input, map_options{buffer_size})) {
                 output.push_back(each);
             }
             ASSERT_EQ(output.size(), input.size());
@@ -267,7 +267,7 @@ TEST(process_pool, map_with_a_buffer_does_not_run_ahead) {
     process_pool_executor pool({.max_workers = 1});
     std::vector<int> const input(100, 1);
     {
-        auto results = pool.map<&twice<int>>(input, 3);
+        auto results = pool.map<&twice<int>>(input, {.buffer_size = 3});
         EXPECT_EQ(*results.begin(), 2);
         EXPECT_LE(pool.stats().submitted, 4u);
     }
