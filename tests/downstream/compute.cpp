@@ -2,6 +2,7 @@
 #include <coir/coir.hpp>
 #include <coir/compute.hpp>
 
+#include <tbb/blocked_range.h>
 #include <tbb/parallel_reduce.h>
 
 #include <functional>
