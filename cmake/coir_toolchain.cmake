@@ -22,6 +22,8 @@ if(PROJECT_IS_TOP_LEVEL)
     # For the whole tree: mixing sanitized and plain translation units hides errors and invents others.
     if(COIR_SANITIZE)
         add_compile_options(-fsanitize=${COIR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+        # An access through null is found by the signal that it raises; checks for it double the time to compile.
+        add_compile_options(-fno-sanitize=null)
         add_link_options(-fsanitize=${COIR_SANITIZE})
     endif()
 endif()

@@ -8,6 +8,7 @@
 // submit allocates nothing else.
 
 #include <coir/core/base/atomic.hpp>
+#include <coir/core/task/call_slot.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
@@ -130,12 +131,8 @@ template <class R, class Call>
 class job_record final : public future_state<R>, public job_base {
 public:
     template <class... Parts>
-    explicit job_record(std::stop_source stop, std::uint32_t references, Parts&&... parts) : job_base(std::move(stop)) {
-        if constexpr (k_in_place) {
-            ::new (static_cast<void*>(&storage_)) Call(std::forward<Parts>(parts)...);
-        } else {
-            storage_.boxed = new Call(std::forward<Parts>(parts)...);
-        }
+    explicit job_record(std::stop_source stop, std::uint32_t references, Parts&&... parts)
+        : job_base(std::move(stop)), call_(std::in_place, std::forward<Parts>(parts)...) {
         this->publish(references);
     }
 
@@ -151,34 +148,12 @@ public:
     bool has_ended() const noexcept override { return this->is_done(); }
 
 private:
-    static constexpr bool k_in_place = sizeof(Call) <= 384 && alignof(Call) <= 16;
-
-    union storage {
-        storage() {}
-        ~storage() {}
-        std::conditional_t<k_in_place, Call, char> in_place;
-        Call* boxed;
-    };
-
     ~job_record() override = default;
-
-    Call& call() noexcept {
-        if constexpr (k_in_place) {
-            return storage_.in_place;
-        } else {
-            return *storage_.boxed;
-        }
-    }
 
     // The callable, with all that it captured, ends before anybody sees the result.
     void drop_call() noexcept {
-        if (!std::exchange(has_call_, false)) {
-            return;
-        }
-        if constexpr (k_in_place) {
-            storage_.in_place.~Call();
-        } else {
-            delete storage_.boxed;
+        if (std::exchange(has_call_, false)) {
+            call_.end();
         }
     }
 
@@ -188,12 +163,12 @@ private:
         }
         try {
             if constexpr (std::is_void_v<R>) {
-                call()();
+                call_.get()();
                 drop_call();
                 about_to_complete();
                 this->try_set_value();
             } else {
-                decltype(auto) value = call()();
+                decltype(auto) value = call_.get()();
                 drop_call();
                 about_to_complete();
                 this->try_set_value(std::forward<R>(value));
@@ -241,7 +216,7 @@ private:
     }
 
     bool has_call_ = true;
-    storage storage_;
+    call_slot<Call> call_;
 };
 
 template <class R, class Call, class... Parts>

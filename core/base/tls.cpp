@@ -24,13 +24,17 @@ constinit thread_local fiber_thread* blocking_section = nullptr;
 constinit thread_local void const* current_executor = nullptr;
 constinit thread_local owned_pointer own_objects[2]{};
 
+// Keeps even link-time optimisation from learning where the value comes from.
+template <class T>
+COIR_ALWAYS_INLINE T* opaque(T* value) noexcept {
+    asm volatile("" : "+r"(value)::"memory");
+    return value;
+}
+
 }  // namespace
 
-// The asm keeps even link-time optimisation from learning where the value comes from.
 COIR_NOIPA worker* this_worker() noexcept {
-    worker* result = current_worker;
-    asm volatile("" : "+r"(result)::"memory");
-    return result;
+    return opaque(current_worker);
 }
 
 COIR_NOIPA void set_this_worker(worker* value) noexcept {
@@ -39,9 +43,7 @@ COIR_NOIPA void set_this_worker(worker* value) noexcept {
 }
 
 COIR_NOIPA fork_place* this_fork_place() noexcept {
-    fork_place* result = current_fork_place;
-    asm volatile("" : "+r"(result)::"memory");
-    return result;
+    return opaque(current_fork_place);
 }
 
 COIR_NOIPA void set_this_fork_place(fork_place* value) noexcept {
@@ -50,9 +52,7 @@ COIR_NOIPA void set_this_fork_place(fork_place* value) noexcept {
 }
 
 COIR_NOIPA fiber_thread* this_blocking_section() noexcept {
-    fiber_thread* result = blocking_section;
-    asm volatile("" : "+r"(result)::"memory");
-    return result;
+    return opaque(blocking_section);
 }
 
 COIR_NOIPA void set_this_blocking_section(fiber_thread* value) noexcept {
@@ -61,9 +61,7 @@ COIR_NOIPA void set_this_blocking_section(fiber_thread* value) noexcept {
 }
 
 COIR_NOIPA void const* this_executor() noexcept {
-    void const* result = current_executor;
-    asm volatile("" : "+r"(result)::"memory");
-    return result;
+    return opaque(current_executor);
 }
 
 COIR_NOIPA void set_this_executor(void const* value) noexcept {
@@ -77,9 +75,7 @@ COIR_NOIPA void* this_thread_object(thread_object which, void* (*make)(), void (
         slot.object = make();
         slot.destroy = destroy;
     }
-    void* result = slot.object;
-    asm volatile("" : "+r"(result)::"memory");
-    return result;
+    return opaque(slot.object);
 }
 
 }  // namespace coir::detail

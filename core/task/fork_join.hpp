@@ -114,7 +114,8 @@ auto fork_all(std::index_sequence<I...>, First&& f, Rest&&... g)
 ///
 /// Returns when all have ended; of exceptions, that of the first call in argument order is thrown then, and calls that
 /// had not started do not start. Suspends only if another worker has a call that has not ended; that is no cancellation
-/// point: cancelling the caller reaches the call that runs on its stack, and those that others have run to their end. Throws no_running_runtime outside of a task, std::bad_alloc.
+/// point: cancelling the caller reaches the call that runs on its stack, and those that others have run to their end.
+/// Throws no_running_runtime outside of a task, std::bad_alloc.
 /// Source: lazy task creation by a private stack of calls, as in Cilk-5 (Frigo, Leiserson, Randall 1998).
 template <std::invocable F, std::invocable... Gs>
 auto fork_join(F&& f, Gs&&... others) {

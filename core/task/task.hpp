@@ -8,6 +8,7 @@
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/errors.hpp>
+#include <coir/core/task/call_slot.hpp>
 #include <coir/core/task/strand.hpp>
 #include <coir/core/task/task_base.hpp>
 #include <coir/core/task/task_ref.hpp>
@@ -69,60 +70,33 @@ template <class R, class Call>
 class task_record final : public task_result<R> {
 public:
     template <class... Parts>
-    explicit task_record(birth const& born, Parts&&... parts) : task_result<R>(born) {
-        if constexpr (k_in_place) {
-            ::new (static_cast<void*>(&storage_)) Call(std::forward<Parts>(parts)...);
-        } else {
-            storage_.boxed = new Call(std::forward<Parts>(parts)...);
-        }
+    explicit task_record(birth const& born, Parts&&... parts)
+        : task_result<R>(born), call_(std::in_place, std::forward<Parts>(parts)...) {
         this->publish(2);  // the handle's and the runtime's
     }
     // The callable has been destroyed by invoke() or discard(): every task gets to one of them.
     ~task_record() override = default;
 
 private:
-    static constexpr bool k_in_place = sizeof(Call) <= 384 && alignof(Call) <= 16;
-
-    union storage {
-        storage() {}
-        ~storage() {}
-        std::conditional_t<k_in_place, Call, char> in_place;
-        Call* boxed;
-    };
-
     struct end_of_call {
         task_record& self;
         ~end_of_call() { self.discard(); }
     };
 
-    Call& call() noexcept {
-        if constexpr (k_in_place) {
-            return storage_.in_place;
-        } else {
-            return *storage_.boxed;
-        }
-    }
-
     void invoke() override {
         // The callable, with all that it captured, ends before anybody sees the task done.
         end_of_call const end{*this};
         if constexpr (std::is_void_v<R>) {
-            call()();
+            call_.get()();
             this->result.emplace();
         } else {
-            this->result.emplace(call()());
+            this->result.emplace(call_.get()());
         }
     }
 
-    void discard() noexcept override {
-        if constexpr (k_in_place) {
-            storage_.in_place.~Call();
-        } else {
-            delete storage_.boxed;
-        }
-    }
+    void discard() noexcept override { call_.end(); }
 
-    storage storage_;
+    call_slot<Call> call_;
 };
 
 /// The runtime of the calling task. Throws no_running_runtime.
