@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 namespace coir {
 namespace {
@@ -15,6 +16,12 @@ using detail::task_base;
 // Ended well: nothing to wait for and nothing to tell.
 bool is_over(detail::state_ptr<task_base> const& child) noexcept {
     return child->is_done() && (!child->has_error() || child->was_cancelled());
+}
+
+void request_end(std::vector<detail::state_ptr<task_base>> const& children) {
+    for (auto const& child : children) {
+        child->request_cancel("the group was cancelled");
+    }
 }
 
 void throw_together(std::vector<std::exception_ptr> failures) {
@@ -30,8 +37,8 @@ void throw_together(std::vector<std::exception_ptr> failures) {
 
 task_group::~task_group() {
     cancel_shield const shield;
-    cancel();
-    await_children(false);
+    abort();
+    await_children();
 }
 
 // Before the child can run: in a group that is over it never does.
@@ -52,27 +59,32 @@ void task_group::add(task_base& child) {
 }
 
 void task_group::cancel() {
-    {
-        std::lock_guard const guard(lock_);
-        cancelled_ = true;
-    }
-    cancel_children();
-}
-
-void task_group::cancel_children() noexcept {
     child_list children;
     {
         std::lock_guard const guard(lock_);
+        cancelled_ = true;
+        children = children_;  // whoever comes later is cancelled by add()
+    }
+    request_end(children);
+}
+
+// A child that is cleaning up must not be disturbed by a second request.
+void task_group::abort() noexcept {
+    child_list children;
+    {
+        std::lock_guard const guard(lock_);
+        if (failed_ || std::exchange(cancelled_, true)) {
+            return;
+        }
         children = children_;
     }
-    for (auto const& child : children) {
-        child->request_cancel("the group was cancelled");
-    }
+    request_end(children);
 }
 
 // In the child that fails, before its end is seen: the group is alive, because it waits for this child.
 void task_group::on_failure() noexcept {
     detail::state_ptr<task_base> host;
+    child_list children;
     {
         std::lock_guard const guard(lock_);
         if (std::exchange(failed_, true)) {
@@ -82,13 +94,11 @@ void task_group::on_failure() noexcept {
             host = host_;
             interrupted_host_ = true;
         }
+        if (!cancelled_) {
+            children = children_;
+        }
     }
     task_base* const self = detail::current_task_or_null();
-    child_list children;
-    {
-        std::lock_guard const guard(lock_);
-        children = children_;
-    }
     for (auto const& child : children) {
         if (child.get() != self) {
             child->request_cancel("a sibling failed");
@@ -100,8 +110,8 @@ void task_group::on_failure() noexcept {
 }
 
 // True if a cancellation of the calling task came while children were still alive; it has not been delivered.
-bool task_group::await_children(bool cancel_on_interrupt) {
-    bool interrupted = false;
+bool task_group::await_children() {
+    std::optional<cancel_shield> shield;  // from the first one on
     for (;;) {
         std::vector<shared_state_base*> pending;
         child_list children;
@@ -115,16 +125,12 @@ bool task_group::await_children(bool cancel_on_interrupt) {
             }
         }
         if (pending.empty()) {
-            return interrupted;
+            return shield.has_value();
         }
         detail::wait_many wait(pending, detail::wait_many::until::all);
         if (wait.run()) {
-            interrupted = true;
-            if (cancel_on_interrupt) {
-                cancel();
-            }
-            cancel_shield const shield;
-            detail::cancel_and_await(pending);
+            abort();
+            shield.emplace();
         }
     }
 }
@@ -147,7 +153,7 @@ std::vector<std::exception_ptr> task_group::collect_failures() {
 }
 
 void task_group::wait() {
-    bool const interrupted = await_children(true);
+    bool const interrupted = await_children();
     throw_together(collect_failures());
     if (interrupted) {
         detail::throw_if_cancel_pending();
@@ -167,9 +173,9 @@ void task_group::begin_scope() {
 void task_group::end_scope(std::exception_ptr body_error, bool body_was_cancelled) {
     task_base& self = *host_;
     if (body_error) {
-        cancel();
+        abort();
     }
-    bool const interrupted = await_children(true);
+    bool const interrupted = await_children();
     bool ours = false;
     {
         std::lock_guard const guard(lock_);

@@ -76,8 +76,9 @@ private:
 
     void add(detail::task_base& child);
     void on_failure() noexcept;
-    void cancel_children() noexcept;
-    bool await_children(bool cancel_on_interrupt);
+    /// As cancel(), unless the children have been cancelled already, by that or by a failure.
+    void abort() noexcept;
+    bool await_children();
     std::vector<std::exception_ptr> collect_failures();
     void begin_scope();
     void end_scope(std::exception_ptr body_error, bool body_was_cancelled);

@@ -199,6 +199,105 @@ TEST(scope, cancellation_from_outside_cancels_all_and_is_thrown) {
     });
 }
 
+// Ends when it is cancelled, but takes its time; counts how often it was asked to by then.
+void clean_up_slowly(std::atomic<int>& requests) {
+    try {
+        sleep_forever();
+    } catch (cancelled const&) {
+        cancel_shield const shield;
+        for (int i = 0; i < 20; ++i) {
+            yield();
+        }
+        requests += static_cast<int>(current_task().cancelling());
+        throw;
+    }
+}
+
+TEST(scope, child_is_asked_to_end_once) {
+    enum class cause {
+        sibling,
+        body,
+        sibling_and_body,
+        body_and_clean_up,
+        outside_while_in_body,
+        outside,
+        outside_twice,
+        cancel_of_group
+    };
+    on_one_and_four_workers([] {
+        for (cause const why :
+             {cause::sibling, cause::body, cause::sibling_and_body, cause::body_and_clean_up,
+              cause::outside_while_in_body, cause::outside, cause::outside_twice, cause::cancel_of_group}) {
+            std::atomic<int> requests{0};
+            std::atomic<bool> waits{false};
+            auto t = spawn([&] {
+                scope([&](task_group& g) {
+                    auto child = g.spawn([&] { clean_up_slowly(requests); });
+                    yield_until_waiting(child);
+                    if (why == cause::sibling || why == cause::sibling_and_body) {
+                        g.spawn([] { throw std::runtime_error("sibling"); });
+                    }
+                    if (why == cause::sibling_and_body) {
+                        sleep_forever();
+                    }
+                    if (why == cause::body_and_clean_up) {
+                        auto failing = g.spawn([] {
+                            try {
+                                sleep_forever();
+                            } catch (cancelled const&) {
+                                throw std::runtime_error("clean-up");
+                            }
+                        });
+                        yield_until_waiting(failing);
+                    }
+                    if (why == cause::body || why == cause::body_and_clean_up) {
+                        throw std::runtime_error("body");
+                    }
+                    if (why == cause::cancel_of_group) {
+                        g.cancel();
+                    }
+                    waits = true;
+                    if (why == cause::outside_while_in_body) {
+                        sleep_forever();
+                    }
+                });
+            });
+            if (why == cause::outside || why == cause::outside_twice || why == cause::outside_while_in_body) {
+                test::yield_until([&] { return waits && test::is_waiting(t); });
+                t.cancel();
+                if (why == cause::outside_twice) {
+                    yield();
+                    t.cancel();
+                }
+            }
+            test::wait_shielded(t);
+            EXPECT_EQ(requests, 1) << "cause " << static_cast<int>(why);
+            try {
+                t.get();  // whatever became of it: it counts as retrieved
+            } catch (cancelled const&) {
+            } catch (std::runtime_error const&) {
+            }
+        }
+    });
+}
+
+TEST(task_group, child_is_asked_to_end_once_by_its_destructor) {
+    on_one_and_four_workers([] {
+        for (bool const was_cancelled : {false, true}) {
+            std::atomic<int> requests{0};
+            {
+                task_group g;
+                auto child = g.spawn([&] { clean_up_slowly(requests); });
+                yield_until_waiting(child);
+                if (was_cancelled) {
+                    g.cancel();
+                }
+            }
+            EXPECT_EQ(requests, 1);
+        }
+    });
+}
+
 TEST(scope, failures_come_before_a_cancellation_which_is_armed_again) {
     on_one_and_four_workers([] {
         std::atomic<bool> threw_again{false};
