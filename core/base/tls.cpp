@@ -20,8 +20,10 @@ struct owned_pointer {
 // constinit: no guard variable, no lazy initialisation on the way of every scheduler call.
 constinit thread_local worker* current_worker = nullptr;
 constinit thread_local fork_place* current_fork_place = nullptr;
+constinit thread_local record_cache* current_record_cache = nullptr;
 constinit thread_local fiber_thread* blocking_section = nullptr;
-constinit thread_local void const* current_executor = nullptr;
+constinit thread_local executor_frame const* current_executor_frame = nullptr;
+constinit thread_local executor_frame frame_of_the_thread{nullptr, nullptr};
 constinit thread_local owned_pointer own_objects[2]{};
 
 // Keeps even link-time optimisation from learning where the value comes from.
@@ -51,6 +53,15 @@ COIR_NOIPA void set_this_fork_place(fork_place* value) noexcept {
     asm volatile("" ::: "memory");
 }
 
+COIR_NOIPA record_cache* this_record_cache() noexcept {
+    return opaque(current_record_cache);
+}
+
+COIR_NOIPA void set_this_record_cache(record_cache* value) noexcept {
+    current_record_cache = value;
+    asm volatile("" ::: "memory");
+}
+
 COIR_NOIPA fiber_thread* this_blocking_section() noexcept {
     return opaque(blocking_section);
 }
@@ -60,13 +71,18 @@ COIR_NOIPA void set_this_blocking_section(fiber_thread* value) noexcept {
     asm volatile("" ::: "memory");
 }
 
-COIR_NOIPA void const* this_executor() noexcept {
-    return opaque(current_executor);
+COIR_NOIPA executor_frame const* this_executor_frame() noexcept {
+    return opaque(current_executor_frame);
 }
 
-COIR_NOIPA void set_this_executor(void const* value) noexcept {
-    current_executor = value;
+COIR_NOIPA void set_this_executor_frame(executor_frame const* value) noexcept {
+    current_executor_frame = value;
     asm volatile("" ::: "memory");
+}
+
+COIR_NOIPA void give_this_thread_to_executor(void const* executor) noexcept {
+    frame_of_the_thread = {executor, nullptr};
+    set_this_executor_frame(&frame_of_the_thread);
 }
 
 COIR_NOIPA void* this_thread_object(thread_object which, void* (*make)(), void (*destroy)(void*)) {

@@ -12,6 +12,7 @@ namespace coir::detail {
 class worker;
 struct fiber_thread;
 struct fork_place;
+class record_cache;
 
 /// The worker that runs on this thread, or nullptr on a thread that belongs to no runtime.
 worker* this_worker() noexcept;
@@ -22,14 +23,27 @@ void set_this_worker(worker* value) noexcept;
 fork_place* this_fork_place() noexcept;
 void set_this_fork_place(fork_place* value) noexcept;
 
+/// The free records of the worker on this thread, or nullptr on a thread that belongs to no runtime.
+record_cache* this_record_cache() noexcept;
+void set_this_record_cache(record_cache* value) noexcept;
+
 /// What stands in the place of the worker while the task on this thread blocks it (core/sched/blocking_section), or
 /// nullptr.
 fiber_thread* this_blocking_section() noexcept;
 void set_this_blocking_section(fiber_thread* value) noexcept;
 
-/// What the executor whose job runs on this plain thread is known by, or nullptr. Never set while a task runs.
-void const* this_executor() noexcept;
-void set_this_executor(void const* value) noexcept;
+/// An executor whose job runs on this plain thread; and the one in whose job that job runs, and so on. Lies on the thread's
+/// stack.
+struct executor_frame {
+    void const* executor;
+    executor_frame const* outer;
+};
+
+/// The innermost, or nullptr. Never set while a task runs.
+executor_frame const* this_executor_frame() noexcept;
+void set_this_executor_frame(executor_frame const* value) noexcept;
+/// All that the calling thread does from now on, its thread_local objects' ends included, is the work of `executor`.
+void give_this_thread_to_executor(void const* executor) noexcept;
 
 /// What core/task keeps for each plain thread.
 enum class thread_object : unsigned char { waiter, fibers };

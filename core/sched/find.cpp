@@ -142,8 +142,8 @@ void worker::push_ready(task_base& task) noexcept {
     wake_another();
 }
 
-void worker::wake_another() noexcept {
-    if (shared_ && home_.wake_a_sleeper()) {
+void worker::wake_another_of_many() noexcept {
+    if (home_.wake_a_sleeper()) {
         counters_.wakeups.add(1);
     }
 }

@@ -193,28 +193,7 @@ void make_task_ready(task_base& task) noexcept {
 }
 
 bool try_run_in_place(shared_state_base& awaited) noexcept {
-    if (!awaited.is_task()) {
-        return false;
-    }
-    auto& task = static_cast<task_base&>(awaited);
-    if (!task.may_run_in_place || task.state_of_run() != task_base::run_state::created) {
-        return false;
-    }
-    worker* const here = this_worker();
-    if (here == nullptr || here->current_task() == nullptr || &task.home() != &here->home()) {
-        return false;
-    }
-    task_base const& self = *here->current_task();
-    if (self.has(task_base::k_on_strand)) [[unlikely]] {
-        return false;  // it could not let its strand go when the other one waits
-    }
-    bool const may_be_cancelled = !self.is_shielded() && here->eh->uncaught_exceptions == 0;
-    return may_be_cancelled && !self.cancel_is_pending() && worker::run_in_place(here, task);
-}
-
-record_cache* this_record_cache() noexcept {
-    worker* const here = this_worker();
-    return here != nullptr ? &here->records() : nullptr;
+    return awaited.is_task() && worker::try_run_in_place(static_cast<task_base&>(awaited));
 }
 
 std::uint32_t this_runtime_number() noexcept {

@@ -346,20 +346,13 @@ task_base* worker::take_eager_caller() noexcept {
 // A task counts on a stack of the runtime's size: three quarters of it must be left here. (Otherwise each task of a long
 // chain of awaiting ones would stand on the stack of the one before, until that overflows.)
 bool worker::has_room_in_place() const noexcept {
-    std::size_t const promised = home_.options().stack_size != 0 ? home_.options().stack_size : k_default_stack_size;
     auto const* const here = static_cast<std::byte const*>(__builtin_frame_address(0));
-    return static_cast<std::size_t>(here - current->memory.base) >= promised - promised / 4;
+    return static_cast<std::size_t>(here - current->memory.base) >= room_in_place_;
 }
 
 // Somebody who spawns and awaits in a loop never suspends. Once in a while he has to, and lets the others have a turn.
 // Seldom: a tree of tasks that is refused a place goes breadth first for a step, and parks a stack.
-bool worker::owes_a_turn() noexcept {
-    if (seeded_) [[unlikely]] {
-        return next_random() % 2 == 0;
-    }
-    if (--until_turn_check_ != 0) {
-        return false;
-    }
+bool worker::has_run_long_in_place() noexcept {
     until_turn_check_ = k_in_place_between_checks;
     auto const now = std::chrono::steady_clock::now();
     if (now - last_turn_ < k_longest_in_place) {
@@ -370,15 +363,27 @@ bool worker::owes_a_turn() noexcept {
     return true;
 }
 
-bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
-    if (self->owes_a_turn() || !awaited.may_run_in_place || !self->has_room_in_place() ||
+bool worker::try_run_in_place(task_base& awaited) noexcept {
+    if (!awaited.may_run_in_place || awaited.state_of_run() != task_base::run_state::created) {
+        return false;
+    }
+    worker* self = this_worker();
+    if (self == nullptr || &awaited.home() != &self->home_) {
+        return false;
+    }
+    task_base* const waiting = self->current_task();
+    if (waiting == nullptr || waiting->has(task_base::k_on_strand)) {
+        return false;  // one on a strand could not let it go when the other one waits
+    }
+    // Of the exceptions that the waiting task is just handling the other one knows nothing.
+    eh_state const of_waiting = *self->eh;
+    bool const may_be_cancelled = !waiting->is_shielded() && of_waiting.uncaught_exceptions == 0;
+    if (!may_be_cancelled || waiting->cancel_is_pending() || self->owes_a_turn() || !self->has_room_in_place() ||
         !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
         return false;
     }
     self->give_open_calls_away();
-    task_base* const waiting = self->current_task();
-    // Of the exceptions that the waiting task is just handling the other one knows nothing.
-    eh_state const of_waiting = std::exchange(*self->eh, eh_state{});
+    *self->eh = eh_state{};
     self->set_current(&awaited);
     awaited.run_in_place_for(*waiting);
     self = this_worker();
@@ -386,20 +391,21 @@ bool worker::run_in_place(worker* self, task_base& awaited) noexcept {
     *self->eh = of_waiting;
     self->counters_.tasks_ended.add_release(1);
     self->home_.task_ended();
-    self->drop_queued_entry(awaited);
+    // Its entry is still in some queue. Tasks are awaited in the order of their spawning or the other way round, so it
+    // often is the oldest or the newest of this one.
+    if (self->queue_.owner().take_front_if(&awaited)) {
+        awaited.release_with_handle();
+    } else {
+        self->drop_queued_entry(awaited);
+    }
     return true;
 }
 
-// The entry of a task that was run in place is still in some queue. Tasks are awaited in the order of their spawning
-// or the other way round, so it often is the oldest or the newest of this one; what lies deeper goes when that one does.
+// What is not the newest goes when it comes to the front or the back.
 void worker::drop_queued_entry(task_base& ended) noexcept {
     auto const queue = queue_.owner();
-    if (queue.peek_back() != &ended) {
-        if (queue.take_front_if(&ended)) {
-            ended.release_with_handle();
-        } else {
-            ++stale_entries_;
-        }
+    if (task_base const* const last = queue.peek_back(); last != &ended) {
+        stale_entries_ = last == nullptr ? 0 : stale_entries_ + 1;
         return;
     }
     if (queue.take_back() == nullptr) {

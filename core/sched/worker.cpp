@@ -27,6 +27,12 @@ std::uint64_t first_random(std::uint64_t seed) noexcept {
     return (z ^ (z >> 31)) | 1;
 }
 
+// Of the size of the stacks, 0 for the default.
+std::size_t three_quarters(std::size_t stack_size) noexcept {
+    std::size_t const size = stack_size != 0 ? stack_size : k_default_stack_size;
+    return size - size / 4;
+}
+
 void pin_this_thread(unsigned index) {
     auto const cores = allowed_cores();
     if (cores.empty()) {
@@ -47,6 +53,7 @@ std::uint64_t take_task_ids(std::uint64_t count) noexcept {
 
 worker::worker(scheduler& home, unsigned index)
     : home_(home), index_(index), shared_(home.worker_count() > 1), seeded_(home.options().seed.has_value()),
+      room_in_place_(three_quarters(home.options().stack_size)),
       random_(first_random(home.options().seed.value_or(index))), queue_(deque_options{.shared = shared_}) {
     forks_.idlers = &home.idlers();
     fill_reserve();
@@ -56,10 +63,21 @@ worker::~worker() {
     home_.fibers().give_back(idle_fibers_, idle_fibers_.size());
 }
 
-fiber_thread* worker::carry(fiber& own) noexcept {
-    attach_to_this_thread(own);
+void worker::take_this_thread() noexcept {
     set_this_worker(this);
     set_this_fork_place(&forks_);
+    set_this_record_cache(&records_);
+}
+
+void worker::leave_this_thread() noexcept {
+    set_this_worker(nullptr);
+    set_this_fork_place(nullptr);
+    set_this_record_cache(nullptr);
+}
+
+fiber_thread* worker::carry(fiber& own) noexcept {
+    attach_to_this_thread(own);
+    take_this_thread();
     name_this_thread(home_.name_of_threads(), index_);
     if (home_.options().pin_workers) {
         pin_this_thread(index_);
@@ -72,25 +90,22 @@ fiber_thread* worker::carry(fiber& own) noexcept {
     if (arrived == this) {
         after_switch();
         rests_.store(true, std::memory_order_release);
-        set_this_worker(nullptr);
-        set_this_fork_place(nullptr);
+        leave_this_thread();
     }
     return arrived;
 }
 
 void worker::leave(worker* self) noexcept {
     self->set_current(nullptr);
-    set_this_worker(nullptr);
-    set_this_fork_place(nullptr);
+    leave_this_thread();
 }
 
 void worker::arrive(fiber_thread* thread) noexcept {
     static_cast<worker*>(thread)->after_switch();
 }
 
-void worker::count_spawn_and_push(task_base& task) {
-    // Counted before others can run it: an end that was counted before its spawn would make all tasks seem to have ended.
-    counters_.tasks_spawned.add(1);
+// It has been counted.
+void worker::push_new_into_full(task_base& task) {
     try {
         queue_.owner().push(&task);
     } catch (...) {
@@ -99,29 +114,17 @@ void worker::count_spawn_and_push(task_base& task) {
     }
 }
 
-void worker::push_new(task_base& task) {
-    if (task.has(task_base::k_own_stack | task_base::k_on_strand)) [[unlikely]] {
-        if (task.has(task_base::k_on_strand)) {
-            counters_.tasks_spawned.add(1);
-            if (task.strand().enter(task)) {
-                push_queue(task);
-                wake_another();
-            }
-            return;
-        }
-    } else {
-        task.may_run_in_place = true;
+void worker::push_new_on_strand(task_base& task) noexcept {
+    counters_.tasks_spawned.add(1);
+    if (task.strand().enter(task)) {
+        push_queue(task);
+        wake_another();
     }
-    count_spawn_and_push(task);
-    wake_another();
 }
 
-std::uint64_t worker::next_task_id() noexcept {
-    if (next_id_ == ids_end_) {
-        next_id_ = take_task_ids(k_id_block);
-        ids_end_ = next_id_ + k_id_block;
-    }
-    return next_id_++;
+void worker::take_ids() noexcept {
+    next_id_ = take_task_ids(k_id_block);
+    ids_end_ = next_id_ + k_id_block;
 }
 
 }  // namespace coir::detail

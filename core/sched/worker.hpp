@@ -104,13 +104,29 @@ public:
 
     // --- called by the running task (tasks.cpp) ----------------------------------------------------------------------
     /// Puts a new task into the queue. Throws std::bad_alloc, with nothing changed.
-    void push_new(task_base& task);
+    void push_new(task_base& task) {
+        if (task.has(task_base::k_own_stack | task_base::k_on_strand)) [[unlikely]] {
+            if (task.has(task_base::k_on_strand)) {
+                push_new_on_strand(task);
+                return;
+            }
+        } else {
+            task.may_run_in_place = true;
+        }
+        // Counted before others can run it: an end that was counted before its spawn would make all tasks seem to have
+        // ended.
+        counters_.tasks_spawned.add(1);
+        if (!queue_.owner().try_push(&task)) [[unlikely]] {
+            push_new_into_full(task);
+        }
+        wake_another();
+    }
     /// Lets the others have a turn.
     static void yield(worker* self) noexcept;
     /// Leaves the current task's stack; returns when it has been made ready and is its turn.
     static void park_current(worker* self) noexcept;
-    /// Runs a task that has not started on the stack of the current one.
-    static bool run_in_place(worker* self, task_base& awaited) noexcept;
+    /// See core/task/run_in_place.hpp.
+    static bool try_run_in_place(task_base& awaited) noexcept;
 
     /// Runs a new task at once, up to its first suspension; the calling task goes on then. Throws std::bad_alloc, with
     /// nothing changed.
@@ -119,7 +135,12 @@ public:
     /// Puts a task that was suspended into this worker's queue, and wakes a sleeping worker if there is too much to do.
     void push_ready(task_base& task) noexcept;
 
-    std::uint64_t next_task_id() noexcept;
+    std::uint64_t next_task_id() noexcept {
+        if (next_id_ == ids_end_) [[unlikely]] {
+            take_ids();
+        }
+        return next_id_++;
+    }
 
     /// In a runtime with a seed: now and then, lets the others have a turn although the current task need not wait.
     static void sometimes_yield(worker* self) noexcept;
@@ -142,6 +163,12 @@ private:
 
     enum class after : std::uint8_t { nothing, requeue_task, hold_task, publish_task, keep_fiber, end_fiber };
 
+    void take_this_thread() noexcept;
+    static void leave_this_thread() noexcept;
+    COIR_COLD void take_ids() noexcept;
+    COIR_COLD void push_new_into_full(task_base& task);
+    COIR_NOINLINE void push_new_on_strand(task_base& task) noexcept;
+
     // --- loop.cpp ------------------------------------------------------------------------------------------------------
     [[noreturn]] static void loop(fiber_thread* thread);
     [[noreturn]] static void own_stack_main(fiber_thread* thread);
@@ -154,14 +181,19 @@ private:
     void set_current(task_base* task) noexcept { current_task_.store(task, std::memory_order_relaxed); }
     void after_switch() noexcept;
     void finish(task_base& task) noexcept;
-    void drop_queued_entry(task_base& ended) noexcept;  // it still lies in some queue: of a task that was run in place
+    void drop_queued_entry(task_base& ended) noexcept;  // wherever it is, but in front: of a task run in place
     void drop_taken_entry(task_base& stale) noexcept;   // it has just been taken from a queue, and resumes nobody
     void fill_reserve();
     bool is_new(task_base& task) noexcept;
-    bool owes_a_turn() noexcept;
+    bool owes_a_turn() noexcept {
+        if (seeded_) [[unlikely]] {
+            return next_random() % 2 == 0;
+        }
+        return --until_turn_check_ == 0 && has_run_long_in_place();
+    }
+    COIR_NOINLINE bool has_run_long_in_place() noexcept;
     bool has_room_in_place() const noexcept;
     bool take_ready_entry(task_base& task) noexcept;
-    void count_spawn_and_push(task_base& task);
     void hold_eager_caller(task_base& caller) noexcept;
     COIR_NOINLINE void requeue_special(task_base& task) noexcept;
     COIR_NOINLINE void pass_turn(task_base& leaving) noexcept;
@@ -211,15 +243,21 @@ private:
         }
     }
     COIR_NOINLINE void push_into_full(task_base& task) noexcept;
-    void wake_another() noexcept;
+    void wake_another() noexcept {
+        if (shared_) {
+            wake_another_of_many();
+        }
+    }
+    void wake_another_of_many() noexcept;
     // For a task that was in sight before and has only been out of the queue for a moment: a glance without a fence. Who
     // has just looked, and goes to sleep over it, is woken by the next one.
     void wake_if_anybody_sleeps() noexcept;
 
     scheduler& home_;
     unsigned const index_;
-    bool const shared_;  // there are other workers
-    bool const seeded_;  // everything that may be done in one order or another is decided by random_
+    bool const shared_;                // there are other workers
+    bool const seeded_;                // everything that may be done in one order or another is decided by random_
+    std::size_t const room_in_place_;  // bytes of stack that a task must have left to run another one on it
 
     std::atomic<task_base*> current_task_{nullptr};  // written by the owner; the monitor has a look at it
     task_base* handed_over_ = nullptr;               // to be run by the idle fiber that is switched to

@@ -19,21 +19,11 @@ namespace coir::detail {
 namespace {
 
 constexpr std::size_t k_slab_size = std::size_t{64} * 1024;
-// Guessed: large enough that the central lock is rare, small enough that a worker hoards little.
-constexpr std::size_t k_batch = 64;
-// A worker keeps so many free slots of a size. A batch of 1,000 tasks, started and joined, then passes nothing through the
-// central list, whose chains are walked link by link, each a cache miss (measured: bench/spawn_join).
-constexpr std::size_t k_most = 32 * k_batch;
 
 // A use of a record after its end is an error that AddressSanitizer shall see although the memory is ours.
 void poison([[maybe_unused]] record_header* slot) noexcept {
 #if COIR_ASAN
     __asan_poison_memory_region(slot + 1, k_slot_sizes[slot->size_class] - sizeof(record_header));
-#endif
-}
-void unpoison([[maybe_unused]] record_header* slot) noexcept {
-#if COIR_ASAN
-    __asan_unpoison_memory_region(slot + 1, k_slot_sizes[slot->size_class] - sizeof(record_header));
 #endif
 }
 
@@ -99,27 +89,17 @@ central& the_central() {
 
 }  // namespace
 
-record_header* record_cache::allocate(std::size_t size_class) {
-    list& free = lists_[size_class];
-    if (free.first == nullptr) {
-        record_header* const batch = the_central().take(size_class, k_batch);
-        for (record_header* slot = batch; slot != nullptr; slot = slot->next_free) {
-            ++free.count;
-        }
-        free.first = batch;
-    }
-    record_header* const slot = free.first;
-    free.first = slot->next_free;
-    --free.count;
-    return slot;
+#if COIR_ASAN
+void unpoison(record_header* slot) noexcept {
+    __asan_unpoison_memory_region(slot + 1, k_slot_sizes[slot->size_class] - sizeof(record_header));
 }
+#endif
 
-void record_cache::free(record_header* slot) noexcept {
-    list& free = lists_[slot->size_class];
-    slot->next_free = free.first;
-    free.first = slot;
-    if (++free.count > k_most) {
-        spill(slot->size_class, k_batch);
+void record_cache::fetch(std::size_t size_class) {
+    list& free = lists_[size_class];
+    free.first = the_central().take(size_class, k_batch);
+    for (record_header const* slot = free.first; slot != nullptr; slot = slot->next_free) {
+        ++free.count;
     }
 }
 
@@ -141,12 +121,6 @@ record_cache::~record_cache() {
             spill(size_class, lists_[size_class].count);
         }
     }
-}
-
-void* allocate_record(record_cache& cache, std::size_t size_class) {
-    record_header* const slot = cache.allocate(size_class);
-    unpoison(slot);
-    return slot + 1;
 }
 
 void* allocate_record(std::size_t size_class) {

@@ -96,6 +96,14 @@ private:
 
     void discard() noexcept override { call_.end(); }
 
+    void destroy() noexcept override {
+        if (this->has_error()) [[unlikely]] {
+            task_base::destroy();
+        } else {
+            delete this;
+        }
+    }
+
     call_slot<Call> call_;
 };
 

@@ -37,8 +37,8 @@ private:
     atomic<std::uint32_t>& cancel_;
 };
 
-task_base::~task_base() {
-    delete extra_.load(memory_order_acquire);
+void task_base::delete_extra(task_extra* extra) noexcept {
+    delete extra;
 }
 
 void task_base::destroy() noexcept {
@@ -339,14 +339,6 @@ void task_base::stop_forwarding_cancel() noexcept {
     // Acquire: what the holder did with awaiting_ comes before the next target is written there.
     for (back_off wait; (seen & k_locked) != 0; seen = cancel_.load(memory_order_acquire)) {
         wait.pause();
-    }
-}
-
-void task_base::run_in_place_for(task_base& awaiter) noexcept {
-    awaiter_in_place_ = &awaiter;
-    run();
-    if (std::exchange(awaiter_in_place_, nullptr) == nullptr) {
-        awaiter.stop_forwarding_cancel();
     }
 }
 

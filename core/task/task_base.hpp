@@ -26,6 +26,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace coir::detail {
 
@@ -129,7 +130,13 @@ public:
 
     // A task that is run in place forwards nothing as long as it runs through: nobody could tell. At its first suspension
     // the whole chain of tasks that wait below it on this stack starts to forward, and passes on what has come meanwhile.
-    void run_in_place_for(task_base& awaiter) noexcept;
+    void run_in_place_for(task_base& awaiter) noexcept {
+        awaiter_in_place_ = &awaiter;
+        run();
+        if (std::exchange(awaiter_in_place_, nullptr) == nullptr) {
+            awaiter.stop_forwarding_cancel();
+        }
+    }
     /// For the task itself, before each suspension.
     void before_suspension() noexcept {
         if (awaiter_in_place_ != nullptr || hook_ != nullptr) [[unlikely]] {
@@ -208,14 +215,19 @@ protected:
     explicit task_base(birth const& born) noexcept
         : waiter(kind::task), home_number_(born.home_number), home_(born.home), id_(born.id),
           parent_id_(born.parent != nullptr ? born.parent->id_ : 0), parent_(born.parent) {}
-    ~task_base() override;
+    ~task_base() override {
+        if (task_extra* const more = extra_.load(memory_order_acquire)) [[unlikely]] {
+            delete_extra(more);
+        }
+    }
 
     /// Runs the callable and destroys it; stores the value. Throws what the callable throws.
     virtual void invoke() = 0;
     /// Destroys a callable that will not run.
     virtual void discard() noexcept = 0;
 
-    void destroy() noexcept final;
+    /// Reports an exception that nobody has retrieved.
+    void destroy() noexcept override;
 
 public:
     task_extra& extra() {
@@ -227,6 +239,7 @@ private:
     friend class scheduler;
 
     task_extra& make_extra();
+    static void delete_extra(task_extra* extra) noexcept;
     void end_locals() noexcept;
 
     // cancel_: the lock of the request, three flags, and the count of requests.
