@@ -5,9 +5,14 @@
 
 #include <coir/core/base/config.hpp>
 
+#include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
+#include <memory>
+#include <mutex>
+#include <new>
 #include <stdexcept>
 #include <stop_token>
 #include <utility>
@@ -27,6 +32,47 @@ int concurrency(std::size_t wanted) {
     }
     return static_cast<int>(wanted != 0 ? wanted : detail::usable_core_count());
 }
+
+// oneTBB starts one thread less than there are cores, since it reckons with the one that calls it; nobody enters our
+// arenas. So while there are some, its limit is what they need together. Of several limits in a process the lowest holds:
+// a user's lower one wins.
+class allowance {
+public:
+    explicit allowance(int threads) : threads_(static_cast<std::size_t>(threads)) {
+        std::lock_guard const lock(mutex_);
+        install(limit_for(all_threads_ + threads_));
+        all_threads_ += threads_;
+    }
+    allowance(allowance const&) = delete;
+    allowance& operator=(allowance const&) = delete;
+    ~allowance() {
+        std::lock_guard const lock(mutex_);
+        all_threads_ -= threads_;
+        try {
+            install(limit_for(all_threads_));
+        } catch (std::bad_alloc const&) {
+            return;  // then it stays as it is, higher than need be
+        }
+    }
+
+private:
+    using limit = tbb::global_control;
+
+    // Null: there need be none.
+    static std::unique_ptr<limit> limit_for(std::size_t threads) {
+        constexpr auto k_what = limit::max_allowed_parallelism;
+        std::size_t const without_ours = limit_ != nullptr ? static_cast<std::size_t>(tbb::info::default_concurrency())
+                                                           : limit::active_value(k_what);
+        return threads + 1 > without_ours ? std::make_unique<limit>(k_what, threads + 1) : nullptr;
+    }
+    static void install(std::unique_ptr<limit> next) noexcept { delete std::exchange(limit_, next.release()); }
+
+    static constinit inline std::mutex mutex_;  // guards:
+    static constinit inline limit* limit_ = nullptr;
+    static constinit inline std::size_t all_threads_ = 0;
+
+    std::size_t const threads_;
+};
 
 // In a group of its own, of which the algorithms that the job calls are part.
 void run_as_group(job work) {
@@ -75,7 +121,8 @@ private:
 
 struct compute_executor::arena {
     // No place is kept for threads that enter the arena from outside: jobs are only ever enqueued.
-    explicit arena(int threads) : tbb(threads, 0) {}
+    explicit arena(int threads) : allowed(threads), tbb(threads, 0) {}
+    allowance allowed;
     tbb::task_arena tbb;
 };
 

@@ -22,6 +22,9 @@ struct compute_options {
 /// such an algorithm passes on is the job's. Cancelling the future cancels the algorithms that the job runs (its
 /// tbb::task_group_context); they return early, and the job's result is dropped.
 ///
+/// While compute executors live, the most threads that oneTBB uses in this process
+/// (tbb::global_control::max_allowed_parallelism) is at least what they have together, unless the program sets less.
+///
 /// A job that blocks keeps one of oneTBB's threads: use a thread pool for those. These threads stay, and coir cannot tell
 /// whether they sleep: once there are some, a runtime does not find deadlocks any more.
 class compute_executor final : public executor {

@@ -2,8 +2,7 @@
 #include <coir/executors/executor.hpp>
 
 #include "executors/job_ledger_impl.hpp"
-
-#include <coir/core/base/tls.hpp>
+#include "executors/running_in_impl.hpp"
 
 #include <cstdio>
 
@@ -27,7 +26,7 @@ executor::~executor() {
 }
 
 bool executor::runs_caller() const noexcept {
-    return ledger_ != nullptr && detail::this_executor() == ledger_;
+    return ledger_ != nullptr && detail::runs_in(ledger_);
 }
 
 void executor::accept(job work) {

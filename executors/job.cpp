@@ -2,14 +2,16 @@
 #include <coir/executors/job.hpp>
 
 #include "executors/job_ledger_impl.hpp"
+#include "executors/running_in_impl.hpp"
+
 #include <coir/core/base/back_off.hpp>
-#include <coir/core/base/tls.hpp>
 
 #include <cxxabi.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <typeinfo>
 
 namespace coir::detail {
@@ -26,17 +28,12 @@ bool job_base::run() noexcept {
         fail(std::make_exception_ptr(cancelled("the executor was shut down")));
     } else {
         completed_ = &ledger_->completed();
-        // Only on plain threads: a task may go on on another one.
-        bool const on_a_thread = current_task_or_null() == nullptr;
-        void const* const before = on_a_thread ? this_executor() : nullptr;
-        if (on_a_thread) {
-            set_this_executor(ledger_);
+        std::optional<running_in> here;
+        if (current_task_or_null() == nullptr) {
+            here.emplace(ledger_);  // only on plain threads: a task may go on on another one
         }
         if (!perform()) {
             about_to_complete();  // cancelled in the moment in which it started: it counts as run
-        }
-        if (on_a_thread) {
-            set_this_executor(before);
         }
     }
     end_of_holding(started);

@@ -2,7 +2,7 @@
 #pragma once
 
 // Synopsis
-//   mapped<R>   what executor::map returns: results in the order of their items
+//   mapped<R>   what map() returns: results in the order of their items
 
 #include <coir/core/task/future.hpp>
 #include <coir/executors/executor.hpp>
@@ -12,7 +12,6 @@
 #include <exception>
 #include <functional>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -22,7 +21,7 @@
 
 namespace coir {
 
-/// The results of executor::map, an input range to be read once, by one reader at a time: `for (auto& r : pool.map(...))`.
+/// The results of an executor's map(), an input range to be read once, by one reader at a time: `for (auto& r : pool.map(...))`.
 /// Reading (`*it`) waits for the result, or throws the job's exception; `++it` goes on to the next either way. void results
 /// are std::monostate. Move-only; destroying it cancels what has not been read, and waits for nothing.
 template <class R>
@@ -57,12 +56,13 @@ public:
     iterator begin() noexcept { return iterator(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
     /// Has everything been read?
-    bool empty() const noexcept { return !first_ && pending_.empty(); }
+    bool empty() const noexcept { return !first_ && pending_.empty() && source_ == nullptr; }
 
     mapped(mapped&&) noexcept = default;
     mapped& operator=(mapped&& other) noexcept {
         mapped moved(std::move(other));
         std::swap(source_, moved.source_);
+        std::swap(buffer_size_, moved.buffer_size_);
         std::swap(pending_, moved.pending_);
         std::swap(first_, moved.first_);
         return *this;
@@ -78,11 +78,13 @@ public:
         virtual ~source() = default;
         virtual bool exhausted() = 0;
         virtual future<R> submit_next() = 0;
+        /// Is the item still there when it could not be submitted?
+        virtual bool may_be_repeated() const noexcept = 0;
     };
-    mapped(std::unique_ptr<source> items, std::size_t buffer_size) : source_(std::move(items)) {
-        while (source_ != nullptr && pending_.size() < buffer_size) {
-            submit_one();
-        }
+    mapped(std::unique_ptr<source> items, std::size_t buffer_size)
+        : source_(std::move(items)), buffer_size_(buffer_size) {
+        drop_exhausted_source();
+        fill();
     }
 
 private:
@@ -91,6 +93,7 @@ private:
 
     reference read() {
         if (!first_) {
+            fill();
             future<R>& next = pending_.front();
             if constexpr (std::is_void_v<R>) {
                 next.get();
@@ -113,6 +116,7 @@ private:
         if (first_) {
             first_.reset();
         } else {
+            fill();
             pending_.front().cancel();
             step();
         }
@@ -120,32 +124,51 @@ private:
 
     void step() {
         pending_.pop_front();
-        if (source_ != nullptr) {
+        fill();
+    }
+
+    void fill() {
+        while (source_ != nullptr && (buffer_size_ == 0 || pending_.size() < buffer_size_)) {
             submit_one();
         }
     }
 
-    // An item that could not be submitted fails when its turn comes, and is the last one.
+    // An item that could not be submitted fails when its turn comes, and is the last one. Not if it is the reader who was
+    // cancelled while he waited for room in the queue: he hears of it at once, and may go on, unless the item has been moved
+    // away.
     void submit_one() {
-        if (source_->exhausted()) {
-            source_.reset();
-            return;
-        }
         if (pending_.empty() && !first_) {
             pending_.push_back(source_->submit_next());  // nobody has anything to lose: the caller hears of it at once
-            return;
+        } else {
+            try {
+                pending_.push_back(source_->submit_next());
+            } catch (cancelled const&) {
+                if (source_->may_be_repeated()) {
+                    throw;
+                }
+                fail_next();
+            } catch (...) {
+                fail_next();
+            }
         }
-        try {
-            pending_.push_back(source_->submit_next());
-        } catch (...) {
+        drop_exhausted_source();
+    }
+
+    void fail_next() {
+        source_.reset();
+        promise<R> failed;
+        failed.set_exception(std::current_exception());
+        pending_.push_back(failed.get_future());
+    }
+
+    void drop_exhausted_source() {
+        if (source_ != nullptr && source_->exhausted()) {
             source_.reset();
-            promise<R> failed;
-            failed.set_exception(std::current_exception());
-            pending_.push_back(failed.get_future());
         }
     }
 
-    std::unique_ptr<source> source_;
+    std::unique_ptr<source> source_;  // null: there are no more items
+    std::size_t buffer_size_;
     std::deque<future<R>> pending_;
     std::optional<kept> first_;  // the result that was read last
 };
@@ -166,17 +189,17 @@ public:
           at_(std::ranges::begin(items_)) {}
 
     bool exhausted() override { return at_ == std::ranges::end(items_); }
+    bool may_be_repeated() const noexcept override { return !k_moves; }
 
     future<R> submit_next() override {
-        auto call = [function = function_](auto&& item) -> R {
-            return std::invoke(*function, std::forward<decltype(item)>(item));
-        };
+        using item = std::decay_t<std::ranges::range_value_t<Range>>;  // what the iterator gives may only refer to it
+        auto call = [function = function_](item&& value) -> R { return std::invoke(*function, std::move(value)); };
         if constexpr (k_moves) {
-            auto outcome = where_->submit(std::move(call), std::ranges::iter_move(at_));
+            auto outcome = where_->submit(std::move(call), static_cast<item>(std::ranges::iter_move(at_)));
             ++at_;
             return outcome;
         } else {
-            auto outcome = where_->submit(std::move(call), *at_);
+            auto outcome = where_->submit(std::move(call), static_cast<item>(*at_));
             ++at_;
             return outcome;
         }
@@ -197,10 +220,9 @@ auto executor::map(F&& f, Range&& range, map_options options) {
     static_assert(std::is_invocable_v<function&, std::ranges::range_value_t<Range>>,
                   "executor::map: the function must be callable with an item of the range");
     using result = std::invoke_result_t<function&, std::ranges::range_value_t<Range>>;
-    std::size_t const buffer = options.buffer_size == 0 ? std::numeric_limits<std::size_t>::max() : options.buffer_size;
     return mapped<result>(std::make_unique<detail::map_source<function, Range, result>>(*this, std::forward<F>(f),
                                                                                         std::forward<Range>(range)),
-                          buffer);
+                          options.buffer_size);
 }
 
 }  // namespace coir

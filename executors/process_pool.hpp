@@ -4,7 +4,6 @@
 // Synopsis
 //   process_pool_executor              functions in worker processes, whose crashes stay there
 //   run_in_executor<&f>(pool, args...) the same as pool.submit<&f>(args...)
-//   process_map                        what map() returns: the results, in order
 
 #include <coir/core/task/future.hpp>
 #include <coir/executors/executor.hpp>
@@ -14,19 +13,41 @@
 #include <coir/executors/process/signature.hpp>
 
 #include <cstddef>
-#include <deque>
-#include <iterator>
 #include <memory>
-#include <optional>
+#include <ranges>
 #include <string>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace coir {
 
+class process_pool_executor;
+
+namespace detail {
+
 template <auto Function, class Range>
-class process_map;
+using process_map_result =
+    typename remote_function_for<Function, std::ranges::range_reference_t<std::remove_reference_t<Range>&>>::value_type;
+
+/// The items of process_pool_executor::map that have not been submitted yet.
+template <auto Function, class Range>
+class process_map_source final : public mapped<process_map_result<Function, Range>>::source {
+public:
+    template <class Items>
+    process_map_source(process_pool_executor& pool, Items&& items)
+        : pool_(&pool), items_(std::forward<Items>(items)), at_(std::ranges::begin(items_)) {}
+
+    bool exhausted() override { return at_ == std::ranges::end(items_); }
+    bool may_be_repeated() const noexcept override { return true; }
+    future<process_map_result<Function, Range>> submit_next() override;
+
+private:
+    process_pool_executor* pool_;
+    Range items_;  // a reference to what was given as an lvalue
+    std::ranges::iterator_t<std::remove_reference_t<Range>> at_;
+};
+
+}  // namespace detail
 
 /// Runs functions in worker processes, which are started on demand by executing the program's own image again: main() has
 /// to begin with coir::run(argc, argv, f) or coir::serve_if_worker(argc, argv).
@@ -65,13 +86,13 @@ public:
             detail::state_ptr<detail::future_state<typename function::value_type>>::adopt(state.detach()));
     }
 
-    /// Runs `Function(element)` for each element and returns the results in their order, as a range to be walked through
-    /// once. All are submitted now, or, with a `buffer_size`, at most so many are ahead of who reads; the range then
-    /// refers to `range` if that is an lvalue. An exception comes when it is its element's turn; destroying the range
-    /// cancels what is left.
+    /// Runs `Function(item)` for each item of a range; the results come in the order of the items. As executor::map(): see
+    /// there for the buffer, for exceptions and for what lives how long.
     template <auto Function, class Range>
-    process_map<Function, Range> map(Range&& range, map_options options = {}) {
-        return process_map<Function, Range>(*this, std::forward<Range>(range), options.buffer_size);
+    auto map(Range&& range, map_options options = {}) {
+        return mapped<detail::process_map_result<Function, Range>>(
+            std::make_unique<detail::process_map_source<Function, Range>>(*this, std::forward<Range>(range)),
+            options.buffer_size);
     }
 
     /// Accepts no more jobs. Suspends (blocks a thread) until they have ended and all workers are gone, if asked to.
@@ -94,106 +115,11 @@ auto run_in_executor(process_pool_executor& where, Args&&... args) {
     return where.submit<Function>(std::forward<Args>(args)...);
 }
 
-/// The results of process_pool_executor::map, in order; std::monostate for void. An input range; reading suspends.
 template <auto Function, class Range>
-class process_map {
-    using element = decltype(*std::begin(std::declval<std::remove_reference_t<Range>&>()));
-    using result = typename detail::remote_function_for<Function, element>::value_type;
-    struct kept;
-
-public:
-    using value_type = std::conditional_t<std::is_void_v<result>, std::monostate, result>;
-
-    process_map(process_pool_executor& pool, Range&& range, std::size_t buffer_size)
-        : kept_(std::make_unique<kept>(pool, std::forward<Range>(range), buffer_size)) {
-        kept_->fill();
-    }
-    process_map(process_map&&) noexcept = default;
-    process_map& operator=(process_map&&) noexcept = default;
-    ~process_map() = default;
-
-    class iterator {
-    public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = process_map::value_type;
-        using difference_type = std::ptrdiff_t;
-        using pointer = value_type*;
-        using reference = value_type&;
-
-        iterator() = default;
-        reference operator*() const { return *from_->current; }
-        pointer operator->() const { return &*from_->current; }
-        iterator& operator++() {
-            from_->advance();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        friend bool operator==(iterator const& it, std::default_sentinel_t) { return it.at_end(); }
-        // So that algorithms which want two iterators of one type work: the end equals the end.
-        friend bool operator==(iterator const& a, iterator const& b) { return a.at_end() == b.at_end(); }
-
-    private:
-        friend process_map;
-        explicit iterator(kept* from) noexcept : from_(from) {}
-        bool at_end() const { return from_ == nullptr || !from_->current; }
-        kept* from_ = nullptr;
-    };
-
-    /// Waits for the first result, once.
-    iterator begin() {
-        if (!std::exchange(kept_->started, true)) {
-            kept_->advance();
-        }
-        return iterator(kept_.get());
-    }
-    iterator end() noexcept { return iterator(); }
-
-private:
-    struct kept {
-        kept(process_pool_executor& where, Range&& elements, std::size_t most)
-            : pool(where), range(std::forward<Range>(elements)), buffer_size(most), next(std::begin(range)),
-              last(std::end(range)) {}
-        kept(kept const&) = delete;
-        kept& operator=(kept const&) = delete;
-        ~kept() {
-            for (auto& each : ahead) {
-                each.cancel();
-            }
-        }
-
-        void fill() {
-            while ((buffer_size == 0 || ahead.size() < buffer_size) && next != last) {
-                ahead.push_back(pool.template submit<Function>(*next));
-                ++next;
-            }
-        }
-        void advance() {
-            current.reset();
-            if (ahead.empty()) {
-                return;
-            }
-            future<result> first = std::move(ahead.front());
-            ahead.pop_front();
-            if constexpr (std::is_void_v<result>) {
-                first.get();
-                current.emplace();
-            } else {
-                current.emplace(first.get());
-            }
-            fill();
-        }
-
-        process_pool_executor& pool;
-        Range range;  // a reference for an lvalue
-        std::size_t buffer_size;
-        decltype(std::begin(std::declval<std::remove_reference_t<Range>&>())) next;
-        decltype(std::end(std::declval<std::remove_reference_t<Range>&>())) last;
-        std::deque<future<result>> ahead;
-        std::optional<value_type> current;
-        bool started = false;
-    };
-
-    std::unique_ptr<kept> kept_;
-};
+future<detail::process_map_result<Function, Range>> detail::process_map_source<Function, Range>::submit_next() {
+    auto outcome = pool_->template submit<Function>(*at_);
+    ++at_;
+    return outcome;
+}
 
 }  // namespace coir

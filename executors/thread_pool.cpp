@@ -5,9 +5,9 @@
 #include <coir/executors/thread_pool.hpp>
 
 #include "core/sched/cores.hpp"
+#include "executors/running_in_impl.hpp"
 #include "executors/thread_pool_impl.hpp"
 
-#include <coir/core/base/tls.hpp>
 #include <coir/core/task/task_ref.hpp>
 
 #include <algorithm>
@@ -39,7 +39,7 @@ thread_pool_executor::pool::pool(thread_pool_options options) : options_(std::mo
 }
 
 bool thread_pool_executor::pool::runs_caller() const noexcept {
-    return detail::this_executor() == this;
+    return detail::runs_in(this);
 }
 
 void thread_pool_executor::pool::execute(job work) {
@@ -125,7 +125,7 @@ bool thread_pool_executor::pool::is_full() const noexcept {
     if (options_.queue_limit == 0) {
         return false;
     }
-    std::size_t const at_hand = takers_ + asleep_ + (options_.max_workers - threads_);
+    std::size_t const at_hand = takers_ + starting_ + asleep_ + (options_.max_workers - threads_);
     return queue_.size() >= at_hand && queue_.size() - at_hand >= options_.queue_limit;
 }
 
@@ -140,16 +140,16 @@ void thread_pool_executor::pool::append(detail::job_base& work, effects& todo) n
     work.enter(*this, completed_);
     queue_.push_back(work);
     ++submitted_;
-    summon(todo, true);
+    summon(todo);
 }
 
-void thread_pool_executor::pool::summon(effects& todo, bool may_start) noexcept {
+void thread_pool_executor::pool::summon(effects& todo) noexcept {
     while (queue_.size() > takers_) {
         if (sleepers_ != nullptr) {
             choose(*sleepers_, todo);
-        } else if (may_start && threads_ < options_.max_workers) {
+        } else if (queue_.size() > takers_ + starting_ && threads_ < options_.max_workers) {
             ++threads_;
-            ++takers_;
+            ++starting_;
             ++todo.threads_to_start;
         } else {
             return;

@@ -5,13 +5,14 @@
 //
 // Roles: submitters; the pool's threads; cancellers, who take a job out of the middle; whoever shuts the pool down.
 //
-// A thread is starting, running a job, or asleep. One that is starting, and one that was chosen out of the sleepers and has
-// not got to the queue yet, is a taker.
+// A thread is starting, running a job, or asleep. One that was chosen out of the sleepers and has not got to the queue yet is
+// a taker. One that is starting comes to the queue too, but who knows when: its initializer may take its time.
 //
 // Invariants, under lock_
-//   1. While the queue holds more jobs than there are takers, nobody sleeps, and all the threads that there may be exist (or
-//      the last attempt to start one has failed). So a job is never left lying while a thread could take it, and a submit
-//      wakes or starts one thread, or none if somebody is on the way already.
+//   1. While the queue holds more jobs than there are takers, nobody sleeps; and while it holds more than these and the
+//      starting threads together, all the threads that there may be exist (or the last attempt to start one has failed). So
+//      a job is never left lying while a thread could take it, and a submit wakes or starts one thread, or none if somebody
+//      is on the way already.
 //   2. A thread goes to sleep, or ends, only when the queue is empty.
 //   3. Callers wait for room only while the queue is full. Whoever takes a job out moves the first one's job in, in place
 //      of it: nobody overtakes.
@@ -112,7 +113,7 @@ private:
     // --- under lock_ -------------------------------------------------------------------------------------------------
     bool is_full() const noexcept;
     void append(detail::job_base& work, effects& todo) noexcept;
-    void summon(effects& todo, bool may_start) noexcept;
+    void summon(effects& todo) noexcept;
     void choose(sleeper& s, effects& todo) noexcept;
     void admit_waiting(effects& todo) noexcept;
     detail::job_list take_all() noexcept;
@@ -147,6 +148,7 @@ private:
     std::size_t asleep_ = 0;
     std::size_t threads_ = 0;
     std::size_t takers_ = 0;
+    std::size_t starting_ = 0;
     std::size_t waiting_ = 0;
     bool closed_ = false;
     bool unattended_ = false;

@@ -106,11 +106,9 @@ void thread_pool_executor::pool::starting_failed(int error) noexcept {
         std::system_error(error, std::generic_category(), "thread_pool_executor: no thread could be started"));
     {
         lock const held(lock_);
-        --takers_;
+        --starting_;
         --threads_;
-        if (threads_ > 0) {
-            summon(todo, false);  // perhaps a job counted on that thread, and another one has gone to sleep meanwhile
-        } else {
+        if (threads_ == 0) {  // else one of these takes what is queued when it has ended its job
             stranded = take_all();
             cancelled_ += stranded.size();
             over = closed_;
@@ -134,10 +132,10 @@ void* thread_pool_executor::pool::thread_main(void* argument) {
 void thread_pool_executor::pool::work() {
     detail::name_this_thread(options_.thread_name_prefix, names_.fetch_add(1, std::memory_order_relaxed));
     unpin_this_thread();
-    detail::set_this_executor(this);
+    detail::give_this_thread_to_executor(this);
     bool const usable = initialise();
     lock held(lock_);
-    --takers_;
+    --starting_;
     while (usable && (run_next(held) || (!closed_ && sleep(held)))) {
     }
     end(held);

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <list>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace coir::detail {
@@ -29,6 +30,7 @@ public:
     }
 
     void add(std::unique_ptr<watched_future> what) {
+        std::list<watcher> made;
         std::list<watcher>::iterator fresh;
         {
             std::lock_guard const guard(lock_);
@@ -39,11 +41,13 @@ public:
                 ++least->count;
                 return;
             }
-            fresh = all_.emplace(all_.end());
+            fresh = made.emplace(made.end());
             fresh->arrived.push_back(std::move(what));
             fresh->count = 1;
+            all_.splice(all_.end(), made);
         }
-        bridge_threads().execute([this, fresh] { watch(fresh); });
+        shift work(*this, fresh);  // before anything that can fail
+        bridge_threads().execute(std::move(work));
     }
 
 private:
@@ -51,6 +55,33 @@ private:
         std::vector<std::unique_ptr<watched_future>> arrived;  // under lock_
         std::size_t count = 0;                                 // under lock_
     };
+
+    // The job of a watcher. If it does not run to its end (no memory, no thread), its futures break their promises.
+    class shift {
+    public:
+        shift(watchers& all, std::list<watcher>::iterator self) noexcept : all_(&all), self_(self) {}
+        shift(shift&& other) noexcept : all_(std::exchange(other.all_, nullptr)), self_(other.self_) {}
+        shift& operator=(shift&&) = delete;
+        ~shift() {
+            if (all_ != nullptr) {
+                all_->drop(self_);
+            }
+        }
+        void operator()() {
+            all_->watch(self_);
+            all_ = nullptr;
+        }
+
+    private:
+        watchers* all_;
+        std::list<watcher>::iterator self_;
+    };
+
+    void drop(std::list<watcher>::iterator self) noexcept {
+        std::list<watcher> dropped;  // its end may run anything
+        std::lock_guard const guard(lock_);
+        dropped.splice(dropped.end(), all_, self);
+    }
 
     void watch(std::list<watcher>::iterator self) {
         std::vector<std::unique_ptr<watched_future>> mine;

@@ -19,6 +19,7 @@
 #include <memory>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 namespace coir {
 namespace {
@@ -53,6 +54,37 @@ TEST(compute_executor, runs_algorithms_of_onetbb_in_its_arena) {
         }
         EXPECT_EQ(total, 0 + 1 + 3);
     });
+}
+
+TEST(compute_executor, as_many_jobs_run_at_once_as_its_concurrency) {
+    for (std::size_t const threads : {1u, 2u, 5u, 3u}) {
+        run([threads] {
+            compute_executor compute({.max_concurrency = threads});
+            // More jobs than threads: what is counted is how many are inside at the same time.
+            std::atomic<std::size_t> inside = 0;
+            std::atomic<std::size_t> most = 0;
+            std::atomic<bool> let_go = false;
+            auto const job = [&] {
+                std::size_t const now = ++inside;
+                for (std::size_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+                }
+                while (!let_go) {
+                    std::this_thread::yield();
+                }
+                --inside;
+            };
+            std::vector<future<void>> jobs;
+            for (std::size_t i = 0; i < threads + 3; ++i) {
+                jobs.push_back(compute.submit(job));
+            }
+            yield_until([&] { return most == threads; });
+            let_go = true;
+            for (auto& one : jobs) {
+                one.get();
+            }
+            EXPECT_EQ(most, threads);
+        });
+    }
 }
 
 TEST(compute_executor, job_holds_back_virtual_time) {

@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -71,6 +72,33 @@ TEST(executor, shutdown_waits_for_jobs_that_were_handed_out) {
         closing.get();
         EXPECT_EQ(kept.get(), 1);
         keeper.kept.clear();
+    });
+}
+
+// Hands its jobs on to another executor.
+class forwarding_executor final : public executor {
+public:
+    explicit forwarding_executor(executor& to) : to_(to) {}
+    ~forwarding_executor() override { shutdown(); }
+    void execute(job work) override {
+        to_.submit([inner = std::move(work)]() mutable { inner.run(); });
+    }
+
+private:
+    executor& to_;
+};
+
+TEST(executor, job_that_was_handed_on_does_not_wait_for_either_executor_to_end) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        forwarding_executor outer(pool);
+        forwarding_executor outermost(static_cast<executor&>(outer));
+        for (executor* const one :
+             {static_cast<executor*>(&pool), static_cast<executor*>(&outer), static_cast<executor*>(&outermost)}) {
+            EXPECT_THROW(outermost.submit([one] { one->shutdown(); }).get(), invalid_state);
+        }
+        EXPECT_THROW(pool.submit([&] { pool.shutdown(); }).get(), invalid_state);
+        outer.submit([&] { outermost.shutdown(); }).get();  // in which nothing runs
     });
 }
 
@@ -142,6 +170,25 @@ TEST(executor_map, moves_out_of_a_range_that_it_owns) {
             sum += r;
         }
         EXPECT_EQ(sum, 6);
+    });
+}
+
+TEST(executor_map, gives_items_and_not_what_stands_for_them_in_the_range) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 2});
+        std::vector<bool> bits{true, false, true};
+        std::vector<bool> seen;
+        auto results = pool.map(
+            [](auto bit) {
+                static_assert(std::is_same_v<decltype(bit), bool>);
+                return bit;
+            },
+            bits);
+        bits.assign(3, false);
+        for (bool const b : results) {
+            seen.push_back(b);
+        }
+        EXPECT_EQ(seen, (std::vector<bool>{true, false, true}));
     });
 }
 

@@ -3,6 +3,7 @@
 // What a thread pool does at its limits: full queues, threads that cannot start, initializers that fail, idle time-outs,
 // and being shut down from the inside.
 
+#include "tests/support/no_threads.hpp"
 #include "tests/support/running.hpp"
 
 #include <coir/executors/thread_pool.hpp>
@@ -18,11 +19,10 @@
 #include <thread>
 #include <vector>
 
-#include <pthread.h>
-
 namespace coir {
 namespace {
 
+using test::no_threads;
 using test::on_one_and_four_workers;
 using test::yield_until;
 
@@ -102,6 +102,29 @@ TEST(thread_pool, initializer_runs_once_in_each_thread_before_its_jobs) {
         }
         yield_until([&] { return pool.stats().idle_threads == pool.stats().threads; });
         EXPECT_EQ(static_cast<std::size_t>(initialised.load()), pool.stats().threads);
+    });
+}
+
+TEST(thread_pool, idle_thread_does_not_wait_for_one_that_is_still_being_made_ready) {
+    on_one_and_four_workers([] {
+        std::atomic<int> initialised{0};
+        event second_may_start;
+        thread_pool_executor pool({.max_workers = 2, .initializer = [&] {
+                                       if (++initialised == 2) {
+                                           second_may_start.wait();
+                                       }
+                                   }});
+        event first_may_end;
+        auto first = pool.submit([&] { first_may_end.wait(); });
+        yield_until([&] { return initialised == 1 && pool.stats().queued == 0; });
+        auto second = pool.submit([] { return 2; });  // for which the other thread is started
+        first_may_end.set();
+        first.get();
+        EXPECT_EQ(second.get(), 2);
+        yield_until([&] { return pool.stats().idle_threads == 1; });
+        EXPECT_EQ(pool.submit([] { return 3; }).get(), 3);
+        EXPECT_EQ(pool.stats().threads, 2u);
+        second_may_start.set();
     });
 }
 
@@ -203,6 +226,44 @@ TEST(thread_pool, cancelled_caller_that_waits_for_room_submits_nothing) {
         busy.released.set();
         EXPECT_EQ(queued.get() + next.get(), 3);
         EXPECT_EQ(busy.pool.stats().submitted, 3u);
+    });
+}
+
+TEST(thread_pool, cancelled_reader_of_a_map_that_waits_for_room_loses_no_item) {
+    on_one_and_four_workers([] {
+        event released;
+        thread_pool_executor pool({.max_workers = 1, .queue_limit = 1});
+        std::atomic<bool> reads{false};
+        std::vector<int> const items{0, 1, 2, 3, 4};
+        std::vector<int> seen;
+        int cancellations = 0;
+        auto reader = spawn([&] {
+            auto results = pool.map(
+                [&](int item) {
+                    if (item == 1) {
+                        released.wait();
+                    }
+                    return item;
+                },
+                items, {.buffer_size = 3});
+            reads = true;
+            for (auto it = results.begin(); it != results.end(); ++it) {
+                for (bool read = false; !read;) {
+                    try {
+                        seen.push_back(*it);
+                        read = true;
+                    } catch (cancelled const&) {
+                        ++cancellations;
+                        released.set();
+                    }
+                }
+            }
+        });
+        yield_until([&] { return reads && pool.stats().waiting == 1; });
+        reader.cancel();
+        reader.get();
+        EXPECT_EQ(cancellations, 1);
+        EXPECT_EQ(seen, items);
     });
 }
 
@@ -335,26 +396,6 @@ TEST(thread_pool, exception_that_nobody_looks_at_is_reported) {
     EXPECT_NE(said.find("std::logic_error: of nobody"), std::string::npos) << said;
     EXPECT_EQ(said.find("seen in time"), std::string::npos) << said;
 }
-
-// No thread can be started as long as one lives: a stack as large as this finds no place.
-class no_threads {
-public:
-    no_threads() {
-        ::pthread_getattr_default_np(&before_);
-        pthread_attr_t huge;
-        ::pthread_attr_init(&huge);
-        EXPECT_EQ(::pthread_attr_setstacksize(&huge, std::size_t{1} << 47), 0);
-        EXPECT_EQ(::pthread_setattr_default_np(&huge), 0);
-        ::pthread_attr_destroy(&huge);
-    }
-    ~no_threads() {
-        ::pthread_setattr_default_np(&before_);
-        ::pthread_attr_destroy(&before_);
-    }
-
-private:
-    pthread_attr_t before_{};
-};
 
 TEST(thread_pool, job_that_no_thread_can_be_started_for_fails_and_a_later_one_does_not) {
     thread_pool_executor pool({.max_workers = 2});

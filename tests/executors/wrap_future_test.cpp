@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/executors/wrap_future.hpp>
 
+#include "tests/support/no_threads.hpp"
 #include "tests/support/running.hpp"
 
 #include <gtest/gtest.h>
@@ -60,6 +61,29 @@ TEST(wrap_future, many_share_a_few_threads_and_arrive_in_any_order) {
         for (int i = k_count - 1; i >= 0; --i) {
             promises[static_cast<std::size_t>(i)].set_value(i);
             EXPECT_EQ(wrapped[static_cast<std::size_t>(i)].get(), i);
+        }
+    });
+}
+
+TEST(wrap_future, one_for_which_no_thread_can_be_started_fails_and_later_ones_do_not) {
+    on_one_and_four_workers([] {
+        auto const wrap_one = [](int value) {
+            std::promise<int> source;
+            auto wrapped = wrap_future(source.get_future());
+            source.set_value(value);
+            return wrapped.get();
+        };
+        {
+            test::no_threads const none;
+            for (int i = 0; i < 10; ++i) {
+                try {
+                    EXPECT_EQ(wrap_one(i), i);  // by a thread of an earlier test
+                } catch (broken_promise const&) {
+                }
+            }
+        }
+        for (int i = 0; i < 10; ++i) {
+            EXPECT_EQ(wrap_one(i), i);
         }
     });
 }
