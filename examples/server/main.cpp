@@ -2,12 +2,14 @@
 //
 // A small web server on coir::net::http: coir_server --help
 
+#include "compress.hpp"
 #include "files.hpp"
 #include "page.hpp"
 #include "stop_signals.hpp"
 
 #include <coir/coir.hpp>
 #include <coir/net.hpp>
+#include <coir/process_pool.hpp>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -25,6 +27,8 @@
 #include <string>
 #include <system_error>
 
+#include <sys/resource.h>
+
 namespace {
 
 using coir::net::http::request;
@@ -32,12 +36,13 @@ using coir::net::http::response;
 using coir::net::http::response_writer;
 using namespace std::chrono_literals;
 
-constexpr auto k_drain_time = 10s;
+constexpr auto k_drain_time = 15min;  // longer than anything here takes
 
 struct settings {
     std::string host = "127.0.0.1";
     unsigned port = 8080;
     unsigned workers = 0;
+    unsigned processes = 0;
     std::string files;
 };
 
@@ -89,6 +94,15 @@ response hash(request const& r) {
     return {200, text};
 }
 
+// Computes in a worker process. If that crashes, it costs this one request.
+response compress(coir::process_pool_executor& pool, std::string_view data, int level) {
+    try {
+        return {200, pool.submit<&gzip>(data, level).get(), "application/gzip"};
+    } catch (coir::worker_died const& error) {
+        return {500, std::string(error.what()) + "\n"};
+    }
+}
+
 // What the page shows. The rate is that of the time since somebody last asked, at least half a second.
 class statistics {
 public:
@@ -132,6 +146,7 @@ private:
 };
 
 void serve(settings const& chosen, file_directory const* files, stop_signals& signals) {
+    coir::process_pool_executor pool({.max_workers = chosen.processes});  // none is started before it is needed
     coir::net::http::server server;
     statistics stats(server);
 
@@ -148,6 +163,11 @@ void serve(settings const& chosen, file_directory const* files, stop_signals& si
     });
     server.route("GET", "/sleep", sleep_for_a_while);
     server.route("GET", "/hash", hash);
+    server.route("POST", "/gzip", [&pool](request const& r) {
+        auto const level = r.has_query("level") ? number_from(r, "level", 9) : 6;
+        return level ? compress(pool, r.body(), static_cast<int>(*level)) : bad_number("level", 9);
+    });
+    server.route("GET", "/crash", [&pool](request const&) { return compress(pool, "crash!", 6); });
     server.route("GET", "/stats", [&stats](request const&) { return stats(); });
     if (files != nullptr) {
         server.route("GET", "/files/{path...}",
@@ -165,6 +185,15 @@ void serve(settings const& chosen, file_directory const* files, stop_signals& si
     signals.join();
 }
 
+// A connection is a descriptor: as many as the system lets this process have.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 // 2 for bad options, 0 for --help: then `chosen` is of no use.
 std::optional<int> parse(int argc, char** argv, settings& chosen) {
     CLI::App app{"A small web server on coir.", "coir_server"};
@@ -173,6 +202,9 @@ std::optional<int> parse(int argc, char** argv, settings& chosen) {
         ->check(CLI::Range(0u, 65535u))
         ->capture_default_str();
     app.add_option("--workers", chosen.workers, "Worker threads; 0: one for each core")
+        ->check(CLI::Range(0u, 1024u))
+        ->capture_default_str();
+    app.add_option("--processes", chosen.processes, "Worker processes for /gzip; 0: one for each core")
         ->check(CLI::Range(0u, 1024u))
         ->capture_default_str();
     app.add_option("--files", chosen.files, "Directory to serve below /files/; without it there is none")
@@ -188,6 +220,7 @@ std::optional<int> parse(int argc, char** argv, settings& chosen) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    coir::serve_if_worker(argc, argv);
     settings chosen;
     if (auto const status = parse(argc, argv, chosen)) {
         return *status;
@@ -201,6 +234,7 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
+    raise_descriptor_limit();
     try {
         stop_signals signals;
         coir::run(coir::runtime_options{.workers = chosen.workers},

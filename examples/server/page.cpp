@@ -28,19 +28,21 @@ std::string_view const page_html = R"html(<!doctype html>
   <div><dt>requests a second</dt><dd id="requests_per_second">-</dd></div>
   <div><dt>uptime in seconds</dt><dd id="uptime">-</dd></div>
 </dl>
-<p id="state"></p>
+<p id="state" data-refreshes="0"></p>
 <p>Also here: <code>/plaintext</code> <code>/json</code> <code>POST /echo</code> <code>/sleep?ms=1000</code>
-<code>/hash?mb=64</code> <code>/files/&hellip;</code> <code>/stats</code></p>
+<code>/hash?mb=64</code> <code>POST /gzip</code> <code>/crash</code> <code>/files/&hellip;</code> <code>/stats</code></p>
 <script>
 const names = ["workers", "tasks", "connections", "requests", "requests_per_second", "uptime"];
+const state = document.getElementById("state");
 async function refresh() {
   try {
     const answer = await fetch("/stats", { cache: "no-store" });
     const stats = await answer.json();
     for (const name of names) document.getElementById(name).textContent = stats[name].toLocaleString("en");
-    document.getElementById("state").textContent = "";
+    state.textContent = "";
+    state.dataset.refreshes++;
   } catch (error) {
-    document.getElementById("state").textContent = "The server does not answer.";
+    state.textContent = "The server does not answer.";
   }
   setTimeout(refresh, 500);
 }

@@ -2,3 +2,5 @@
 #
 # They measure time against a control, and keep the machine busy.
 set(run_serial TRUE)
+find_package(ZLIB REQUIRED)
+set(libraries ZLIB::ZLIB)

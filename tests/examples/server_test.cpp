@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -23,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <zlib.h>
 
 namespace {
 
@@ -62,12 +64,13 @@ answer get(server_process const& server, std::string const& target) {
     return ask(server, request(target));
 }
 
-// Descriptors for as many connections as the machine allows.
-void raise_descriptor_limit() {
+// How many descriptors this process may have: at most as many as the machine allows. Returns how many it is.
+rlim_t set_descriptor_limit(rlim_t wanted) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
+    limit.rlim_cur = std::min(wanted, limit.rlim_max);
     ::setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
 }
 
 class directory {
@@ -171,6 +174,7 @@ TEST(server, refuses_bad_options) {
                                                  {{"--workers", "x"}, "--workers"},
                                                  {{"--workers", "5000"}, "--workers"},
                                                  {{"--workers"}, "--workers"},
+                                                 {{"--processes", "1025"}, "--processes"},
                                                  {{"--port", "65536"}, "--port"},
                                                  {{"--port", "-1"}, "--port"},
                                                  {{"--port", "http"}, "--port"},
@@ -198,7 +202,7 @@ TEST(server, helps) {
     process server({"--help"});
     std::string const help = server.rest_of_output();
     EXPECT_EQ(server.wait(), 0);
-    for (char const* option : {"--port", "--workers", "--host", "--files"}) {
+    for (char const* option : {"--port", "--workers", "--processes", "--host", "--files"}) {
         EXPECT_NE(help.find(option), std::string::npos) << option;
     }
 }
@@ -232,6 +236,63 @@ TEST(server, lives_on_after_bad_clients) {
         vanishes.vanish();
     }
     EXPECT_EQ(get(server, "/plaintext").body, "Hello, World!");
+    server.signal(SIGINT);
+    EXPECT_EQ(server.wait(), 0);
+}
+
+std::string post(std::string const& target, std::string const& body) {
+    return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
+           "\r\n\r\n" + body;
+}
+
+// What a gzip file holds; `size` at most.
+std::string unpacked(std::string const& packed, std::size_t size) {
+    std::string text(size, '\0');
+    z_stream stream{};
+    EXPECT_EQ(::inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+    stream.avail_in = static_cast<uInt>(packed.size());
+    stream.next_out = reinterpret_cast<Bytef*>(text.data());
+    stream.avail_out = static_cast<uInt>(text.size());
+    EXPECT_EQ(::inflate(&stream, Z_FINISH), Z_STREAM_END);
+    text.resize(stream.total_out);
+    ::inflateEnd(&stream);
+    return text;
+}
+
+TEST(server, compresses_in_worker_processes_and_survives_their_crashes) {
+    server_process server({"--processes", "2"});
+    std::string text;
+    while (text.size() < 200'000) {
+        text += "line " + std::to_string(text.size()) + '\n';
+    }
+    std::atomic<int> crashes{0};
+    std::vector<std::thread> clients;
+    for (int i = 0; i < 4; ++i) {
+        clients.emplace_back([&, i] {
+            for (int round = 0; round < 5; ++round) {
+                if (i == 0) {
+                    answer const crashed = get(server, "/crash");
+                    EXPECT_EQ(crashed.status(), "HTTP/1.1 500 Internal Server Error");
+                    EXPECT_NE(crashed.body.find("killed by signal 11"), std::string::npos) << crashed.body;
+                    ++crashes;
+                } else {
+                    std::string const mine = text + std::to_string(i * 100 + round);
+                    std::string const target = "/gzip?level=" + std::to_string(1 + round * 2);
+                    answer const packed = ask(server, post(target, mine));
+                    EXPECT_EQ(packed.status(), "HTTP/1.1 200 OK") << packed.body;
+                    EXPECT_LT(packed.body.size(), mine.size() / 3);
+                    EXPECT_EQ(unpacked(packed.body, 2 * mine.size()), mine);
+                }
+            }
+        });
+    }
+    for (auto& client : clients) {
+        client.join();
+    }
+    EXPECT_EQ(crashes, 5);
+    EXPECT_EQ(unpacked(ask(server, post("/gzip", "")).body, 10), "");
+    EXPECT_EQ(ask(server, post("/gzip?level=10", "x")).status(), "HTTP/1.1 400 Bad Request");
     server.signal(SIGINT);
     EXPECT_EQ(server.wait(), 0);
 }
@@ -343,13 +404,12 @@ std::chrono::duration<double> time_for(server_process const& server, std::size_t
 }
 
 TEST(server, ten_thousand_sleeping_requests_take_hardly_longer_than_one) {
-    raise_descriptor_limit();
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
+    set_descriptor_limit(256);  // the server raises what it inherits
+    server_process server({"--workers", "1"});
+    rlim_t const limit = set_descriptor_limit(RLIM_INFINITY);
     // Each side has a descriptor for each connection, in a process of its own.
     // To TSan each request is a thread, of which it has 8,128; under ASan each has a second stack to be cleared.
-    std::size_t const count = std::min<std::size_t>(COIR_TSAN || COIR_ASAN ? 1'000 : 10'000, limit.rlim_cur - 100);
-    server_process server({"--workers", "1"});
+    std::size_t const count = std::min<std::size_t>(COIR_TSAN || COIR_ASAN ? 1'000 : 10'000, limit - 100);
     std::size_t answered = 0;
     auto const one = time_for(server, 1, "/sleep?ms=1000", answered);
     ASSERT_EQ(answered, 1u);
