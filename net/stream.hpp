@@ -42,8 +42,9 @@ public:
     /// Has the stream ended, and everything been read?
     bool at_eof() const noexcept;
 
-    /// Sends what the system takes at once and keeps the rest for drain(), which should follow: until then the rest
-    /// goes out only with the next call to this stream. Does not suspend, and reports nothing: drain() does.
+    /// Sends what the system takes at once and keeps the rest for drain(), which should follow: nothing sends the rest but
+    /// drain() and write_eof(), and close() as far as it need not wait. So do not wait for an answer before it. Does not
+    /// suspend, and reports nothing: drain() does.
     void write(std::string_view data);
     /// Waits until everything written has been handed to the system. Throws std::system_error if it cannot be.
     void drain();

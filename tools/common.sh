@@ -47,10 +47,10 @@ packages_of() {
     case $1 in
     serve)
         echo gcc g++ cmake ninja-build ccache libboost1.81-dev libboost-context1.81-dev node-llhttp \
-            libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev
+            libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev zlib1g-dev
         ;;
     test) echo "$(packages_of serve)" libtbb-dev libgtest-dev libgmock-dev relacy-dev spin curl wrk ;;
-    bench) echo "$(packages_of serve)" libbenchmark-dev libtbb-dev libboost-fiber1.81-dev ;;
+    bench) echo "$(packages_of serve)" libbenchmark-dev libtbb-dev libboost-fiber1.81-dev python3 ;;
     clang) echo clang-14 libclang-rt-14-dev ;;
     check) echo "$(packages_of test)" "$(packages_of clang)" git clang-format-14 clang-tidy-14 ;;
     mutants) echo patch ;;

@@ -10,7 +10,9 @@
 #include <coir/core/task/timeout.hpp>
 #include <coir/sync/semaphore.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -98,6 +100,29 @@ TEST(timer_drift, ticks_come_at_multiples_of_the_period_however_late_their_owner
             EXPECT_GT(due, previous);
             EXPECT_EQ((due - first) % k_period, clock::duration::zero());
             EXPECT_LE(due, clock::now());
+            previous = due;
+        }
+    });
+}
+
+// The same at length, where no time passes but what is slept.
+TEST(timer_drift, thousand_ticks_of_a_late_owner_lie_on_the_grid) {
+    run(runtime_options{.seed = 7}, [] {
+        constexpr auto k_period = milliseconds(10);
+        std::minstd_rand random(7);
+        interval every(k_period);
+        clock::time_point const first = every.tick();
+        clock::time_point previous = first;
+        for (int i = 0; i < 1'000; ++i) {
+            auto const late = microseconds(random() % 35'000);
+            sleep(late);
+            clock::time_point const before = clock::now();
+            clock::time_point const due = every.tick();
+            EXPECT_EQ((due - first) % k_period, clock::duration::zero());
+            // The first tick that was not missed, and no later one.
+            auto const periods = (before - first + k_period - nanoseconds(1)) / k_period;
+            EXPECT_EQ(due, std::max(previous + k_period, first + periods * k_period));
+            EXPECT_EQ(clock::now(), due);
             previous = due;
         }
     });

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/base/asymmetric_fence.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+namespace coir::detail {
+namespace {
+
+// Two threads meet again and again: each says that it has come, then looks whether the other one has. Never do both miss
+// each other.
+TEST(asymmetric_fence, of_two_who_announce_themselves_one_sees_the_other) {
+    prepare_asymmetric_fences();
+    constexpr int k_rounds = COIR_TSAN ? 5'000 : 50'000;
+    alignas(128) atomic<int> often{0};
+    alignas(128) atomic<int> seldom{0};
+    alignas(128) std::atomic<int> round_of_other{0};
+    alignas(128) std::atomic<int> other_saw{0};
+    int misses = 0;
+    int last_saw = 0;
+    std::thread other([&] {
+        for (int round = 1; round <= k_rounds; ++round) {
+            while (round_of_other.load() < round) {
+            }
+            often.store(round, fenced(memory_order_relaxed));
+            light_fence();
+            other_saw.store(seldom.load(fenced(memory_order_relaxed)) == round ? round : -round);
+        }
+    });
+    for (int round = 1; round <= k_rounds; ++round) {
+        round_of_other.store(round);
+        // Not always the first: a few turns of another length each time.
+        for (int i = 0; i < round % 64; ++i) {
+            asm volatile("" ::: "memory");
+        }
+        seldom.store(round, fenced(memory_order_relaxed));
+        heavy_fence();
+        bool const saw = often.load(fenced(memory_order_relaxed)) == round;
+        while (other_saw.load() != round && other_saw.load() != -round) {
+        }
+        last_saw += saw ? 1 : 0;
+        misses += !saw && other_saw.load() == -round ? 1 : 0;
+    }
+    other.join();
+    EXPECT_EQ(misses, 0);
+    RecordProperty("saw", last_saw);
+}
+
+}  // namespace
+}  // namespace coir::detail

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coir/core/base/clock.hpp>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+
+namespace coir::detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto k_max = clock::duration::max();
+constexpr auto k_min = clock::duration::min();
+
+TEST(saturated, rounds_up_to_whole_ticks) {
+    using tenths = std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000'000>>;
+    EXPECT_EQ(saturated(tenths(0)), 0ns);
+    EXPECT_EQ(saturated(tenths(1)), 1ns);
+    EXPECT_EQ(saturated(tenths(10)), 1ns);
+    EXPECT_EQ(saturated(tenths(11)), 2ns);
+    EXPECT_EQ(saturated(tenths(-11)), -1ns);
+    EXPECT_EQ(saturated(std::chrono::duration<double>(0.25)), 250ms);
+}
+
+TEST(saturated, cuts_off_what_does_not_fit) {
+    EXPECT_EQ(saturated(std::chrono::hours::max()), k_max);
+    EXPECT_EQ(saturated(std::chrono::hours::min()), k_min);
+    EXPECT_EQ(saturated(std::chrono::duration<double>(1e300)), k_max);
+    EXPECT_EQ(saturated(std::chrono::duration<double>(-1e300)), k_min);
+    EXPECT_EQ(saturated(k_max), k_max);
+}
+
+TEST(deadline_after, is_never_beyond_the_end_of_time_and_already_for_what_is_not_positive) {
+    clock::time_point const now(5s);
+    EXPECT_EQ(deadline_after(now, 2s), clock::time_point(7s));
+    EXPECT_EQ(deadline_after(now, 0s), now);
+    EXPECT_EQ(deadline_after(now, -1s), now);
+    EXPECT_EQ(deadline_after(now, std::chrono::hours::max()), clock::time_point::max());
+    EXPECT_EQ(deadline_after(now, k_max), clock::time_point::max());
+    EXPECT_EQ(deadline_after(now, k_max - 5s), clock::time_point::max());
+    EXPECT_EQ(deadline_after(now, k_max - 6s), clock::time_point::max() - 1s);
+}
+
+TEST(to_deadline, takes_points_of_any_clock) {
+    EXPECT_EQ(to_deadline(clock::time_point(3s)), clock::time_point(3s));
+    EXPECT_EQ(to_deadline(std::chrono::time_point<std::chrono::steady_clock, std::chrono::hours>::max()),
+              clock::time_point::max());
+    EXPECT_EQ(to_deadline(std::chrono::time_point<std::chrono::steady_clock, std::chrono::hours>::min()),
+              clock::time_point::min());
+    auto const before = clock::now();
+    auto const deadline = to_deadline(std::chrono::system_clock::now() + 1h);
+    EXPECT_GT(deadline, before + 59min);
+    EXPECT_LT(deadline, clock::now() + 61min);
+    auto const past = to_deadline(std::chrono::system_clock::time_point::min());
+    EXPECT_LE(past, clock::now());
+    EXPECT_EQ(to_deadline(std::chrono::time_point<std::chrono::system_clock, std::chrono::hours>::max()),
+              clock::time_point::max());
+}
+
+}  // namespace
+}  // namespace coir::detail
