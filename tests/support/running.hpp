@@ -13,12 +13,12 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 
 namespace coir::test {
 
 /// Runs `body()` as the main task, with one worker and with four.
-template <class F>
-void on_one_and_four_workers(F const& body) {
+inline void on_one_and_four_workers(std::function<void()> const& body) {
     for (unsigned const workers : {1u, 4u}) {
         SCOPED_TRACE(workers);
         coir::run(runtime_options{.workers = workers}, [&body] { body(); });
