@@ -3,12 +3,12 @@
 
 #include <zlib.h>
 
-#include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 
 std::string gzip(std::string_view data, int level) {
     if (data.starts_with("crash!")) {
-        std::raise(SIGSEGV);  // as a bug in a library would, but under every sanitizer too
+        std::abort();  // as a library does that finds itself in a state that cannot be
     }
     constexpr int k_gzip_header = 16;
     z_stream stream{};
