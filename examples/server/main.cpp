@@ -96,8 +96,9 @@ response hash(request const& r) {
 
 // Computes in a worker process. If that crashes, it costs this one request.
 response compress(coir::process_pool_executor& pool, std::string_view data, int level) {
+    auto packed = pool.submit<&gzip>(data, level);
     try {
-        return {200, pool.submit<&gzip>(data, level).get(), "application/gzip"};
+        return {200, packed.get(), "application/gzip"};
     } catch (coir::worker_died const& error) {
         return {500, std::string(error.what()) + "\n"};
     }
