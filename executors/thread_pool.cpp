@@ -20,13 +20,20 @@ namespace {
 constexpr std::size_t k_most_workers = 100'000;
 constexpr detail::wait_kind k_waits_for_room{"room in the queue of a thread pool"};
 
+// How many threads of a pool may spin at once. Guessed: one of four cores.
+unsigned most_spinning() {
+    static unsigned const most = std::max(1u, detail::usable_core_count() / 4);
+    return most;
+}
+
 std::size_t default_workers() {
     return std::min<std::size_t>(32, detail::usable_core_count() + 4);
 }
 
 }  // namespace
 
-thread_pool_executor::pool::pool(thread_pool_options options) : options_(std::move(options)) {
+thread_pool_executor::pool::pool(thread_pool_options options)
+    : options_(std::move(options)), most_spinning_(most_spinning()) {
     if (options_.max_workers == 0) {
         options_.max_workers = default_workers();
     }

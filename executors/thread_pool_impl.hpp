@@ -137,6 +137,8 @@ private:
     void end(lock& held);
 
     thread_pool_options options_;
+    unsigned const
+        most_spinning_;  // asked here: to count the cores takes files, which no thread opens on its way to sleep
     std::atomic<std::uint64_t> names_{0};
     std::atomic<unsigned> spinning_{0};
     detail::atomic<std::uint64_t> completed_{0};

@@ -4,16 +4,15 @@
 
 #include "core/base/futex.hpp"
 #include "core/base/thread_name.hpp"
-#include "core/sched/cores.hpp"
 #include "executors/thread_pool_impl.hpp"
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/tls.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <sched.h>
 #include <unistd.h>
@@ -50,12 +49,6 @@ namespace {
 // A sleep and a wake through the kernel cost about 10 µs together: a job that comes within that time finds the thread
 // awake. Guessed; longer spinning would take the core away from whoever makes the next job.
 constexpr auto k_spin_time = std::chrono::microseconds(10);
-
-// How many threads of a pool may spin at once. Guessed: one of four cores.
-unsigned most_spinning() {
-    static unsigned const most = std::max(1u, detail::usable_core_count() / 4);
-    return most;
-}
 
 // A thread inherits the processors of the one that starts it, which may be a worker that is pinned to one. The process's
 // own, those of its first thread, are what a pool is for.
@@ -230,7 +223,7 @@ bool thread_pool_executor::pool::sleep(lock& held) {
 
 bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self) noexcept {
     auto const now = std::chrono::steady_clock::now();
-    if (spinning_.fetch_add(1, std::memory_order_relaxed) < most_spinning()) {
+    if (spinning_.fetch_add(1, std::memory_order_relaxed) < most_spinning_) {
         auto const give_up = now + k_spin_time;
         while (self.word.load(std::memory_order_relaxed) != sleeper::k_chosen &&
                std::chrono::steady_clock::now() < give_up) {

@@ -8,10 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstddef>
 #include <filesystem>
-#include <thread>
 
 namespace coir::test {
 
@@ -38,20 +36,11 @@ public:
         descriptors_ = open_descriptors();
     }
     void OnTestEnd(::testing::TestInfo const&) override {
-        EXPECT_EQ(in_the_end(live_records, records_), records_) << "records of tasks or futures are left";
-        EXPECT_EQ(in_the_end(open_descriptors, descriptors_), descriptors_) << "descriptors are left";
+        EXPECT_EQ(live_records(), records_) << "records of tasks or futures are left";
+        EXPECT_EQ(open_descriptors(), descriptors_) << "descriptors are left";
     }
 
 private:
-    // The process's own threads outlive a test, and may just be reading a file of the system, or letting go of a job.
-    template <class T>
-    static T in_the_end(T (*count)(), T wanted) {
-        for (int tries = 0; tries < 1'000 && count() != wanted; ++tries) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
-        return count();
-    }
-
     std::size_t records_ = 0;
     std::ptrdiff_t descriptors_ = 0;
 };
