@@ -3,6 +3,7 @@
 
 // Sockets, streams and HTTP. Link coir::net.
 
+#include <coir/net/buffers.hpp>
 #include <coir/net/connect.hpp>
 #include <coir/net/endpoint.hpp>
 #include <coir/net/http/message.hpp>
@@ -13,3 +14,4 @@
 #include <coir/net/stream.hpp>
 #include <coir/net/tcp_listener.hpp>
 #include <coir/net/tcp_stream.hpp>
+#include <coir/net/udp_socket.hpp>

@@ -39,6 +39,17 @@ function(coir_add_library name)
     set_property(GLOBAL APPEND PROPERTY COIR_LIBRARIES ${name})
 endfunction()
 
+# Compiles so many sources as one: most of what a small source costs is the headers.
+function(coir_compile_in_batches target size)
+    if(size GREATER 1)
+        set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+            # It takes a source that is included for a header, and its unnamed namespace for one that several sources share.
+            target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+        endif()
+    endif()
+endfunction()
+
 # Links a test, bench or example against every library of this project that is built, and lets it see private headers.
 function(coir_link_everything target)
     get_property(libraries GLOBAL PROPERTY COIR_LIBRARIES)

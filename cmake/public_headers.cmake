@@ -8,6 +8,7 @@ set(COIR_UMBRELLA_HEADERS coir.hpp net.hpp testing.hpp process_pool.hpp compute.
 
 # Private rooms and files, as regular expressions on the path from the root.
 set(COIR_PRIVATE_HEADERS
+    "^core/base/(fault|held_locks)\\.hpp$"
     "^core/fiber/"
     "^core/queue/"
     "^core/park/"

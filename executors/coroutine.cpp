@@ -6,7 +6,7 @@
 namespace coir::detail {
 
 waiting_coroutine::~waiting_coroutine() {
-    resumption_.abandon(std::make_exception_ptr(cancelled("the coroutine was destroyed")));
+    resumption_.abandon(std::make_exception_ptr(cancelled(detail::keep_reason("the coroutine was destroyed"))));
 }
 
 bool waiting_coroutine::wait_for(shared_state_base& state, std::coroutine_handle<> who) {

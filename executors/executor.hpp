@@ -69,33 +69,12 @@ public:
     /// does. Throws executor_shut_down.
     template <class F, class... Args>
     auto submit(F&& f, Args&&... args) -> future<detail::submit_result_t<F, Args...>> {
-        static_assert(
-            detail::submittable<F, Args...>,
-            "executor::submit: the first argument must be callable with the others, which are decayed and moved");
         constexpr bool with_token = detail::takes_stop_token<F, Args...>;
-        using types = detail::submitted<with_token, F, Args...>;
-        using result = typename types::result;
-        using call = typename types::call;
-        std::stop_source stop(std::nostopstate);
-        if (with_token || gives_stop_token_) {
-            stop = std::stop_source();
-        }
-        detail::job_record<result, call>* record = nullptr;
-        if constexpr (with_token) {
-            record = detail::make_job<result, call>(stop, 2, std::forward<F>(f), stop.get_token(),
-                                                    std::forward<Args>(args)...);
+        if constexpr (!detail::check_submitted<with_token, F, Args...>::passed) {
+            return {};
         } else {
-            record =
-                detail::make_job<result, call>(std::move(stop), 2, std::forward<F>(f), std::forward<Args>(args)...);
+            return submit_checked<with_token>(std::forward<F>(f), std::forward<Args>(args)...);
         }
-        future<result> outcome(detail::state_ptr<detail::future_state<result>>::adopt(record));
-        try {
-            accept(job(static_cast<detail::job_base*>(record)));
-        } catch (...) {
-            record->error();  // the caller gets the exception itself
-            throw;
-        }
-        return outcome;
     }
 
     /// The results of `f(item)` for each item of a range, in the order of the items, as an input range; `f` is shared by the
@@ -126,6 +105,33 @@ protected:
     bool runs_caller() const noexcept;
 
 private:
+    template <bool with_token, class F, class... Args>
+    auto submit_checked(F&& f, Args&&... args) -> future<detail::submit_result_t<F, Args...>> {
+        using types = detail::submitted<with_token, F, Args...>;
+        using result = typename types::result;
+        using call = typename types::call;
+        std::stop_source stop(std::nostopstate);
+        if (with_token || gives_stop_token_) {
+            stop = std::stop_source();
+        }
+        detail::job_record<result, call>* record = nullptr;
+        if constexpr (with_token) {
+            record = detail::make_job<result, call>(stop, 2, std::forward<F>(f), stop.get_token(),
+                                                    std::forward<Args>(args)...);
+        } else {
+            record =
+                detail::make_job<result, call>(std::move(stop), 2, std::forward<F>(f), std::forward<Args>(args)...);
+        }
+        future<result> outcome(detail::state_ptr<detail::future_state<result>>::adopt(record));
+        try {
+            accept(job(static_cast<detail::job_base*>(record)));
+        } catch (...) {
+            record->error();  // the caller gets the exception itself
+            throw;
+        }
+        return outcome;
+    }
+
     void accept(job work);
 
     detail::job_ledger* ledger_ = nullptr;

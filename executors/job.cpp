@@ -25,7 +25,7 @@ bool job_base::run() noexcept {
         started = perform();
     } else if (has_ended() || !ledger_->start_job()) {
         started = false;
-        fail(std::make_exception_ptr(cancelled("the executor was shut down")));
+        fail(std::make_exception_ptr(cancelled(keep_reason("the executor was shut down"))));
     } else {
         completed_ = &ledger_->completed();
         std::optional<running_in> here;

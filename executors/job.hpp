@@ -136,7 +136,7 @@ public:
         this->publish(references);
     }
 
-    bool request_cancel(std::string reason) override {
+    bool request_cancel(cancel_reason reason) noexcept override {
         // Whoever waits may let go of it as soon as it is cancelled.
         auto const keep = state_ptr<shared_state_base>::share(this);
         if (!future_state<R>::request_cancel(std::move(reason))) {
@@ -161,21 +161,25 @@ private:
         if (this->is_done()) {
             return false;
         }
+        bool counted = false;
+        auto const end_of_call = [this, &counted] {
+            drop_call();
+            if (!std::exchange(counted, true)) {
+                about_to_complete();
+            }
+        };
         try {
             if constexpr (std::is_void_v<R>) {
                 call_.get()();
-                drop_call();
-                about_to_complete();
+                end_of_call();
                 this->try_set_value();
             } else {
                 decltype(auto) value = call_.get()();
-                drop_call();
-                about_to_complete();
+                end_of_call();
                 this->try_set_value(std::forward<R>(value));
             }
         } catch (...) {
-            drop_call();
-            about_to_complete();
+            end_of_call();
             if (this->start_completion()) {
                 this->set_current_exception();
                 this->complete();
@@ -249,8 +253,10 @@ struct submitted<true, F, Args...> {
 template <class F, class... Args>
 using submit_result_t = typename submitted<takes_stop_token<F, Args...>, F, Args...>::result;
 
+template <bool WithToken, class F, class... Args>
+struct check_submitted : check_call<F, Args...> {};
 template <class F, class... Args>
-concept submittable = spawnable<F, Args...> || takes_stop_token<F, Args...>;
+struct check_submitted<true, F, Args...> : check_call<F, std::stop_token, Args...> {};
 
 }  // namespace detail
 
@@ -273,7 +279,7 @@ public:
     }
     ~job() {
         if (work_ != nullptr) {
-            work_->give_up(std::make_exception_ptr(broken_promise()));
+            work_->give_up(detail::broken_promise_error());
         }
     }
 

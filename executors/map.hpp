@@ -217,12 +217,17 @@ private:
 template <class F, class Range>
 auto executor::map(F&& f, Range&& range, map_options options) {
     using function = std::decay_t<F>;
-    static_assert(std::is_invocable_v<function&, std::ranges::range_value_t<Range>>,
-                  "executor::map: the function must be callable with an item of the range");
-    using result = std::invoke_result_t<function&, std::ranges::range_value_t<Range>>;
-    return mapped<result>(std::make_unique<detail::map_source<function, Range, result>>(*this, std::forward<F>(f),
-                                                                                        std::forward<Range>(range)),
-                          options.buffer_size);
+    static_assert(std::ranges::input_range<Range>, "executor::map: the second argument must be a range");
+    if constexpr (std::ranges::input_range<Range>) {
+        constexpr bool callable = std::is_invocable_v<function&, std::ranges::range_value_t<Range>>;
+        static_assert(callable, "executor::map: the function must be callable with an item of the range");
+        if constexpr (callable) {
+            using result = std::invoke_result_t<function&, std::ranges::range_value_t<Range>>;
+            return mapped<result>(std::make_unique<detail::map_source<function, Range, result>>(
+                                      *this, std::forward<F>(f), std::forward<Range>(range)),
+                                  options.buffer_size);
+        }
+    }
 }
 
 }  // namespace coir

@@ -70,8 +70,14 @@ public:
     ~process_pool_executor();
 
     /// Runs `Function(args...)` in a worker. The arguments are serialised before the call returns. Cancelling the future
-    /// takes a job that waits out of the queue, and kills the worker of one that runs. Does not suspend. Throws
-    /// executor_shut_down, broken_executor, std::length_error for more than 1 GiB, and what serialising throws.
+    /// takes a job that waits out of the queue, and kills the worker of one that runs.
+    ///
+    /// The nearest deadline of the time limits (with_timeout, with_deadline) in which a task submits is the job's too, whatever
+    /// becomes of the future and of the task: past it a job that has not begun does not, and one that runs is killed
+    /// with its worker; the outcome is timeout_error. It is that of the moment of the submission: a later reschedule() does
+    /// not move it. Not so within a cancel_shield, and not with virtual time, which stands still while a job is out.
+    ///
+    /// Does not suspend. Throws executor_shut_down, broken_executor, std::length_error for more than 1 GiB, and what serialising throws.
     template <auto Function, class... Args>
     auto submit(Args&&... args) -> future<typename detail::remote_function_for<Function, Args...>::value_type> {
         using function = detail::remote_function_for<Function, Args...>;
@@ -90,9 +96,13 @@ public:
     /// there for the buffer, for exceptions and for what lives how long.
     template <auto Function, class Range>
     auto map(Range&& range, map_options options = {}) {
-        return mapped<detail::process_map_result<Function, Range>>(
-            std::make_unique<detail::process_map_source<Function, Range>>(*this, std::forward<Range>(range)),
-            options.buffer_size);
+        static_assert(std::ranges::input_range<Range>,
+                      "coir::process_pool_executor: the argument of map must be a range");
+        if constexpr (std::ranges::input_range<Range>) {
+            return mapped<detail::process_map_result<Function, Range>>(
+                std::make_unique<detail::process_map_source<Function, Range>>(*this, std::forward<Range>(range)),
+                options.buffer_size);
+        }
     }
 
     /// Accepts no more jobs. Suspends (blocks a thread) until they have ended and all workers are gone, if asked to.

@@ -69,7 +69,10 @@ void thread_pool_executor::pool::execute(job work) {
                 ++submitted_;
                 held.unlock();
                 work.count_completion(completed_);
-                work.run();
+                {
+                    auto const keep = shared_from_this();  // the job may destroy the executor
+                    work.run();
+                }
                 return;
             }
         }
@@ -255,7 +258,7 @@ void thread_pool_executor::pool::close(bool cancel_pending) {
         over = threads_ == 0;
     }
     perform(todo);
-    give_up_all(dropped, std::make_exception_ptr(cancelled("the executor was shut down")));
+    give_up_all(dropped, std::make_exception_ptr(cancelled(detail::keep_reason("the executor was shut down"))));
     if (over) {
         all_ended_.set();
     }

@@ -128,7 +128,7 @@ private:
     // --- threads -----------------------------------------------------------------------------------------------------
     static void* thread_main(void* argument);
     void start_one() noexcept;
-    void starting_failed(int error) noexcept;
+    void starting_failed(std::exception_ptr const& reason) noexcept;
     void work();
     bool initialise() noexcept;
     bool run_next(lock& held);

@@ -9,7 +9,8 @@
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/tls.hpp>
 
-#include <cerrno>
+#include <exception>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -76,27 +77,23 @@ void thread_pool_executor::pool::perform(effects& todo) noexcept {
 }
 
 void thread_pool_executor::pool::start_one() noexcept {
-    int error = EAGAIN;
     try {
         auto argument = std::make_unique<std::shared_ptr<pool>>(shared_from_this());
         pthread_t thread{};
-        error = ::pthread_create(&thread, nullptr, &thread_main, argument.get());
-        if (error == 0) {
-            static_cast<void>(argument.release());
-            return;
+        int const error = ::pthread_create(&thread, nullptr, &thread_main, argument.get());
+        if (error != 0) {
+            throw std::system_error(error, std::generic_category(), "thread_pool_executor: no thread could be started");
         }
-    } catch (std::bad_alloc const&) {
-        error = ENOMEM;
+        static_cast<void>(argument.release());
+    } catch (std::exception const&) {  // of those here, or std::bad_alloc
+        starting_failed(std::current_exception());
     }
-    starting_failed(error);
 }
 
-void thread_pool_executor::pool::starting_failed(int error) noexcept {
+void thread_pool_executor::pool::starting_failed(std::exception_ptr const& reason) noexcept {
     effects todo;
     detail::job_list stranded;
     bool over = false;
-    auto const reason = std::make_exception_ptr(
-        std::system_error(error, std::generic_category(), "thread_pool_executor: no thread could be started"));
     {
         lock const held(lock_);
         --starting_;
@@ -139,18 +136,21 @@ bool thread_pool_executor::pool::initialise() noexcept {
     if (!options_.initializer) {
         return true;
     }
-    std::string why = "thread_pool_executor: its initializer threw ";
+    std::exception_ptr broken;
     try {
-        options_.initializer();
-        return true;
-    } catch (std::exception const& e) {
-        why += e.what();
-    } catch (...) {
-        why += "something that is no std::exception";
+        try {
+            options_.initializer();
+            return true;
+        } catch (std::exception const& e) {
+            throw broken_executor(std::string("thread_pool_executor: its initializer threw ") + e.what());
+        } catch (...) {
+            throw broken_executor("thread_pool_executor: its initializer threw something that is no std::exception");
+        }
+    } catch (std::exception const&) {  // or, without memory for it, std::bad_alloc
+        broken = std::current_exception();
     }
     effects todo;
     detail::job_list dropped;
-    std::exception_ptr const broken = std::make_exception_ptr(broken_executor(why));
     {
         lock const held(lock_);
         if (!why_closed_ && !closed_) {

@@ -121,7 +121,11 @@ public:
 
     void operator()(Args... args) {
         std::exchange(operation_, nullptr)->end();
-        result_.try_set_value(std::forward<Args>(args)...);
+        try {
+            result_.try_set_value(std::forward<Args>(args)...);
+        } catch (...) {
+            result_.try_set_exception(std::current_exception());
+        }
     }
 
     operation& of() const noexcept { return *operation_; }

@@ -9,6 +9,7 @@
 #include <coir/sync/event.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -21,8 +22,10 @@ namespace coir::net {
 namespace {
 
 coir::detail::socket_handle try_one(endpoint const& peer, clock::time_point deadline, std::error_code& error) {
-    auto socket = coir::detail::socket_handle::open(peer.is_v6() ? AF_INET6 : AF_INET);
-    socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1, error);
+    auto socket = coir::detail::socket_handle::open(peer, SOCK_STREAM, error);
+    if (!error) {
+        socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1, error);
+    }
     if (!error) {
         socket.connect(peer, deadline, error);
     }
@@ -69,22 +72,13 @@ class race {
 public:
     void attempt(endpoint const& peer) {
         std::error_code error;
-        coir::detail::socket_handle socket;
-        try {
-            socket = try_one(peer, coir::detail::k_never, error);
-        } catch (std::system_error const& cannot_open) {
-            error = cannot_open.code();
+        auto socket = try_one(peer, coir::detail::k_never, error);
+        std::lock_guard const guard(lock_);
+        if (!error && !winner_) {
+            winner_ = std::move(socket);
+        } else if (error && !first_error_) {
+            first_error_ = error;
         }
-        {
-            std::lock_guard const guard(lock_);
-            ++ended_;
-            if (!error && !winner_) {
-                winner_ = std::move(socket);
-            } else if (error && !first_error_) {
-                first_error_ = error;
-            }
-        }
-        progress_.set();
     }
 
     // Starts the attempts one by one until one has won or all have failed.
@@ -98,7 +92,8 @@ public:
                     return tcp_stream(std::move(*winner_));
                 }
                 if (ended_ == peers.size()) {
-                    error = first_error_;
+                    // None: they were cancelled, or failed for want of memory, which the group reports.
+                    error = first_error_ ? first_error_ : std::make_error_code(std::errc::operation_canceled);
                     return {};
                 }
             }
@@ -106,13 +101,23 @@ public:
                 progress_.wait();
                 continue;
             }
-            attempts.spawn([this, &peer = peers[started]] { attempt(peer); });
+            // A task that is cancelled before it has started never runs, but its callable always ends: so that counts.
+            std::shared_ptr<void> ending(nullptr, [this](void*) { attempt_ended(); });
+            attempts.spawn([this, &peer = peers[started], ending = std::move(ending)] { attempt(peer); });
             ++started;
             progress_.wait_for(delay);
         }
     }
 
 private:
+    void attempt_ended() noexcept {
+        {
+            std::lock_guard const guard(lock_);
+            ++ended_;
+        }
+        progress_.set();
+    }
+
     coir::detail::spin_mutex lock_;
     std::size_t ended_ = 0;                              // under lock_
     std::optional<coir::detail::socket_handle> winner_;  // under lock_

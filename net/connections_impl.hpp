@@ -52,6 +52,7 @@ private:
 
     void accept_all();
     void accept_while_open();
+    bool accept_one();
     void take_the_queue();
     void take(tcp_stream peer);
     void serve_one(tcp_stream peer);

@@ -30,10 +30,10 @@ struct free_addresses {
 };
 
 // Blocks its thread.
-std::vector<endpoint> ask_the_system(std::string const& host, std::string const& port) {
+std::vector<endpoint> ask_the_system(std::string const& host, std::string const& port, transport way) {
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_socktype = way == transport::udp ? SOCK_DGRAM : SOCK_STREAM;
     addrinfo* found = nullptr;
     int const failure = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
     if (failure != 0) {
@@ -55,7 +55,7 @@ std::vector<endpoint> ask_the_system(std::string const& host, std::string const&
 
 }  // namespace
 
-std::vector<endpoint> resolve(std::string const& host, service const& port) {
+std::vector<endpoint> resolve(std::string const& host, service const& port, transport way) {
     if (auto const number = port.number()) {
         if (auto const digits = endpoint::from_digits(host, *number)) {
             return {*digits};
@@ -68,9 +68,9 @@ std::vector<endpoint> resolve(std::string const& host, service const& port) {
         throw std::invalid_argument("coir::net: a zero byte in a host or service name");
     }
     if (coir::detail::current_task_or_null() == nullptr) {
-        return ask_the_system(host, port.name());
+        return ask_the_system(host, port.name(), way);
     }
-    return to_thread([host, name = port.name()] { return ask_the_system(host, name); });
+    return to_thread([host, name = port.name(), way] { return ask_the_system(host, name, way); });
 }
 
 }  // namespace coir::net

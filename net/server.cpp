@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/net/server.hpp>
 
+#include "core/task/task_events.hpp"
 #include "net/connections_impl.hpp"
 
 #include <coir/core/base/errors.hpp>
 #include <coir/core/task/sleep.hpp>
 
 #include <chrono>
+#include <exception>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -19,6 +21,12 @@ using namespace std::chrono_literals;
 
 // After an error of accept(2) that is no reason to give up: nothing tells when it is over.
 constexpr auto k_pause_after_error = 100ms;
+
+// Outside of a catch block: the handler is the user's, and may suspend.
+void report(std::exception_ptr const& failure) {
+    auto& task = *coir::detail::current_task_or_null();
+    coir::detail::report_unretrieved(task, task.home_number(), failure);
+}
 
 }  // namespace
 
@@ -54,21 +62,44 @@ void connections::accept_all() {
 void connections::accept_while_open() {
     while (!is_closing()) {
         wait_for_room();
+        if (!accept_one()) {
+            sleep(k_pause_after_error);
+        }
+    }
+}
+
+// False: not now. Who cannot be served for want of memory or of a stack is turned away, and that is reported; the server
+// goes on.
+bool connections::accept_one() {
+    std::exception_ptr failure;
+    try {
         std::error_code error;
         tcp_stream peer = listener_.accept(error);
         if (error) {
-            sleep(k_pause_after_error);
-        } else {
-            take(std::move(peer));
+            return false;
         }
+        take(std::move(peer));
+        return true;
+    } catch (std::exception const&) {
+        failure = std::current_exception();
     }
+    report(failure);
+    return false;
 }
 
 // Those whose connection was made before close(): their requests may have been sent in full.
 void connections::take_the_queue() {
     std::error_code error;
     while (auto peer = listener_.try_accept(error)) {
-        take(std::move(*peer));
+        std::exception_ptr failure;
+        try {
+            take(std::move(*peer));
+        } catch (std::exception const&) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            report(failure);
+        }
     }
 }
 

@@ -82,7 +82,9 @@ server start_server(Handler handler, std::string const& host, service const& por
                   "coir::net::start_server: the handler must take a stream or a stream&");
     auto shared = std::make_shared<Handler>(std::move(handler));
     return detail_server::start(
-        [shared](stream peer) {
+        [shared](stream accepted) {
+            stream::remainder rest(accepted);  // ends after the stream
+            stream peer(std::move(accepted));
             if constexpr (std::is_invocable_v<Handler&, stream&>) {
                 std::invoke(*shared, peer);
                 if (peer.is_open()) {
@@ -91,6 +93,7 @@ server start_server(Handler handler, std::string const& host, service const& por
             } else {
                 std::invoke(*shared, std::move(peer));
             }
+            rest.wait();
         },
         host, port, options);
 }

@@ -12,12 +12,21 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <system_error>
 
 namespace coir::detail {
 
 class fd_slot;
 enum class io_direction : std::uint8_t;
+
+/// A piece of memory to be filled, or to be written (then nobody writes to it).
+struct io_slice {
+    void* data = nullptr;
+    std::size_t size = 0;
+};
+/// How many of them go into one system call. Asio takes 64; guessed that few messages have more parts than this.
+inline constexpr std::size_t k_slices = 16;
 
 /// Owns a non-blocking socket. Operations may be called from several tasks and threads at once, close() included:
 /// whoever waits inside one is woken with std::errc::operation_canceled. Moving it is the owner's alone.
@@ -34,8 +43,8 @@ public:
     socket_handle& operator=(socket_handle&& other) noexcept;
     ~socket_handle() { close(); }
 
-    /// Throws std::system_error.
-    static socket_handle open(int family);
+    /// Of the family of `address`, which not every machine has; `type` as socket(2) has it.
+    static socket_handle open(net::endpoint const& address, int type, std::error_code& error);
 
     bool is_open() const noexcept;
     void close() noexcept;
@@ -43,6 +52,14 @@ public:
     /// At the end of the stream 0, without an error.
     std::size_t read_some(void* data, std::size_t size, clock::time_point deadline, std::error_code& error);
     std::size_t write_some(void const* data, std::size_t size, clock::time_point deadline, std::error_code& error);
+    /// The same with up to k_slices pieces, in one system call.
+    std::size_t read_some(std::span<io_slice const> to, clock::time_point deadline, std::error_code& error);
+    std::size_t write_some(std::span<io_slice const> from, clock::time_point deadline, std::error_code& error);
+    /// A datagram, whole or with message_size in `error`, and then as much as there was room for. Of size 0 too.
+    std::size_t receive_from(void* data, std::size_t size, net::endpoint& sender, clock::time_point deadline,
+                             std::error_code& error);
+    std::size_t send_to(void const* data, std::size_t size, net::endpoint const& receiver, clock::time_point deadline,
+                        std::error_code& error);
     /// Writes on until everything is written, or an error; returns how much was.
     std::size_t write_all(void const* data, std::size_t size, clock::time_point deadline, std::error_code& error);
     /// Never waits: std::errc::operation_would_block. No cancellation point.

@@ -2,10 +2,12 @@
 #include <coir/net/stream.hpp>
 
 #include <coir/core/base/errors.hpp>
+#include <coir/core/task/task.hpp>
 #include <coir/sync/event.hpp>
-#include <coir/sync/mutex.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <mutex>
 #include <span>
 #include <stdexcept>
@@ -18,10 +20,17 @@ constexpr std::size_t k_read_size = 16 * 1024;
 
 }  // namespace
 
-struct stream::state {
-    explicit state(tcp_stream c) : connection(std::move(c)) {}
+// Roles: the reader, one at a time; the writers, of whom there may be several; the sender, one at a time: a task of its own,
+// or a drain() where there can be none.
+//
+// Invariants, under output_lock
+//   1. Who has set has_sender sends until nothing is left, and clears it in the same step in which he finds that.
+//   2. In a task, nothing waits to be sent without a sender.
+//   3. `settled` is set if and only if there is none.
+// The connection is closed by close(), or by the sender if there is one.
+struct stream::state : std::enable_shared_from_this<state> {
+    explicit state(tcp_stream c) : connection(std::move(c)) { settled.set(); }
 
-    bool take_output();
     std::size_t unread() const noexcept { return input.size() - consumed; }
     std::string take(std::size_t n) {
         std::string taken = input.substr(consumed, n);
@@ -33,32 +42,65 @@ struct stream::state {
         return taken;
     }
 
+    // Under output_lock.
+    bool anything_to_send() const noexcept { return sent != sending.size() || !output.empty(); }
+    void become_sender() noexcept {
+        has_sender = true;
+        settled.clear();
+    }
+    // Returns who closes the connection: the sender, if close() has come meanwhile.
+    bool sender_leaves() noexcept {
+        has_sender = false;
+        settled.set();
+        return closing;
+    }
+
+    struct sender_ticket;
+    bool start_sender() noexcept;
+    void sender_gives_up() noexcept;
+    enum class step { send, leave, leave_and_close };
+    step next_step();
+    void send_all();
+    void finish_close() noexcept {
+        connection.close();
+        closed.set();
+    }
+
     tcp_stream connection;
     // The reader's: input[consumed...] has arrived and was not read yet.
     std::string input;
     std::size_t consumed = 0;
     std::size_t limit = 64 * 1024;
     bool ended = false;
-    // The writers', of whom there may be several: what is written goes to the back of `output`. One at a time drains: it
-    // takes the whole output, and hands sending[sent...] to the system while others write on.
-    // Guards output, is_draining and write_error. write() keeps it over a send that does not wait, so that nobody's bytes
-    // overtake others': too long to spin for.
+    // Guards what follows. write() keeps it over a send that does not wait, so that nobody's bytes overtake others': too
+    // long to spin for.
     std::mutex output_lock;
     std::string output;
-    bool is_draining = false;
-    std::error_code write_error;
-    mutex drain_lock;  // guards sending and sent
+    bool has_sender = false;
+    bool sender_gave_up =
+        false;  // cancelled, or not to be had: at the runtime's end the next task would be cancelled too
+    std::error_code write_error;    // what ends the sending
+    bool written_too_late = false;  // behind close(): refused, and no reason not to send what was written before
+    // The sender's: it hands sending[sent...] to the system while others write on.
     std::string sending;
     std::size_t sent = 0;
 
+    std::atomic<bool> closing{false};  // written under output_lock
+    event settled;
     event closed;
 };
 
 stream::stream() noexcept = default;
-stream::stream(tcp_stream connection) : state_(std::make_unique<state>(std::move(connection))) {}
+stream::stream(tcp_stream connection) : state_(std::make_shared<state>(std::move(connection))) {}
 stream::stream(stream&&) noexcept = default;
-stream& stream::operator=(stream&&) noexcept = default;
-stream::~stream() = default;
+stream& stream::operator=(stream&& other) noexcept {
+    stream moved(std::move(other));
+    std::swap(state_, moved.state_);
+    return *this;
+}
+stream::~stream() {
+    close();
+}
 
 stream::state& stream::checked() const {
     if (!state_) {
@@ -79,6 +121,10 @@ void stream::set_limit(std::size_t bytes) {
 // before.
 bool stream::fill() {
     state& s = *state_;
+    if (s.closing) {
+        coir::detail::throw_socket_error(std::make_error_code(std::errc::bad_file_descriptor),
+                                         "coir::net::stream: read");
+    }
     if (s.ended) {
         return false;
     }
@@ -89,7 +135,12 @@ bool stream::fill() {
     char buffer[k_read_size];
     std::size_t const count = s.connection.read_some(std::as_writable_bytes(std::span(buffer)));
     s.ended = count == 0;
-    s.input.append(buffer, count);
+    try {
+        s.input.append(buffer, count);
+    } catch (...) {
+        s.connection.close();  // nobody shall read on behind a gap
+        throw;
+    }
     return count != 0;
 }
 
@@ -156,52 +207,149 @@ bool stream::at_eof() const noexcept {
 
 void stream::write(std::string_view data) {
     state& s = checked();
-    std::lock_guard const guard(s.output_lock);
-    if (s.write_error) {
-        return;
-    }
-    std::size_t taken = 0;
-    if (!s.is_draining && s.output.empty() && !data.empty()) {
-        std::error_code error;
-        taken = s.connection.socket().write_now(data.data(), data.size(), error);
-        if (error && error != std::errc::operation_would_block) {
-            s.write_error = error;
+    {
+        std::lock_guard const guard(s.output_lock);
+        if (s.closing) {
+            s.written_too_late = true;
             return;
         }
+        if (s.write_error || data.empty()) {
+            return;
+        }
+        std::size_t taken = 0;
+        if (!s.has_sender && !s.anything_to_send()) {
+            std::error_code error;
+            taken = s.connection.socket().write_now(data.data(), data.size(), error);
+            if (error && error != std::errc::operation_would_block) {
+                s.write_error = error;
+                return;
+            }
+        }
+        try {
+            s.output.append(data.substr(taken));
+        } catch (...) {
+            if (taken != 0) {
+                s.write_error = std::make_error_code(std::errc::not_enough_memory);  // the rest of it never comes
+            }
+            throw;
+        }
+        if (s.has_sender || !s.anything_to_send()) {
+            return;
+        }
+        s.become_sender();
     }
-    s.output.append(data.substr(taken));
+    if (!s.start_sender()) {
+        s.sender_gives_up();
+    }
 }
 
-// Takes over what was written: false if there is nothing left to send, or no way to.
-bool stream::state::take_output() {
+// The sender's task has this in its callable. One that is cancelled before it has started never runs, but its callable
+// always ends.
+struct stream::state::sender_ticket {
+    explicit sender_ticket(std::shared_ptr<state> s) noexcept : of(std::move(s)) {}
+    sender_ticket(sender_ticket const&) = delete;
+    sender_ticket& operator=(sender_ticket const&) = delete;
+    ~sender_ticket() {
+        if (of) {
+            of->sender_gives_up();
+        }
+    }
+    std::shared_ptr<state> of;
+};
+
+// By who has become the sender: hands that on to a task. False on a plain thread, and without memory for a task.
+bool stream::state::start_sender() noexcept {
+    if (coir::detail::current_task_or_null() == nullptr) {
+        return false;
+    }
+    std::shared_ptr<sender_ticket> ticket;
+    try {
+        ticket = std::make_shared<sender_ticket>(shared_from_this());
+        spawn(task_options{.name = "stream-sender"}, [ticket] { std::exchange(ticket->of, nullptr)->send_all(); });
+        return true;
+    } catch (std::exception const&) {
+        if (ticket) {
+            ticket->of.reset();
+        }
+        return false;
+    }
+}
+
+// What is left waits for the next write() or drain().
+void stream::state::sender_gives_up() noexcept {
+    bool closes = false;
+    {
+        std::lock_guard const guard(output_lock);
+        sender_gave_up = true;
+        closes = sender_leaves();
+    }
+    if (closes) {
+        finish_close();
+    }
+}
+
+// The sender takes over what was written. If there is nothing left to send, or no way to, he is the sender no longer.
+stream::state::step stream::state::next_step() {
     std::lock_guard const guard(output_lock);
     if (sent == sending.size()) {
         sending.clear();
         sent = 0;
         sending.swap(output);
     }
-    is_draining = !sending.empty() && !write_error;
-    return is_draining;
+    if (!sending.empty() && !write_error) {
+        return step::send;
+    }
+    sender_gave_up = false;
+    return sender_leaves() ? step::leave_and_close : step::leave;
+}
+
+// By the sender. Throws `cancelled` and std::bad_alloc, and what is left waits for the next one.
+void stream::state::send_all() {
+    step next = next_step();
+    try {
+        for (; next == step::send; next = next_step()) {
+            std::error_code failed;
+            sent += connection.write_some(std::as_bytes(std::span(sending).subspan(sent)), failed);
+            if (failed) {
+                std::lock_guard const guard(output_lock);
+                write_error = failed;
+            }
+        }
+    } catch (...) {
+        sender_gives_up();
+        throw;
+    }
+    if (next == step::leave_and_close) {
+        finish_close();
+    }
 }
 
 void stream::drain() {
     state& s = checked();
-    std::error_code error;
-    {
-        std::lock_guard const one_at_a_time(s.drain_lock);
-        while (s.take_output()) {
-            std::error_code failed;
-            s.sent += s.connection.write_some(std::as_bytes(std::span(s.sending).subspan(s.sent)), failed);
-            if (failed) {
-                std::lock_guard const guard(s.output_lock);
-                s.write_error = failed;
+    for (;;) {
+        bool mine = false;
+        bool in_a_task = true;
+        {
+            std::lock_guard const guard(s.output_lock);
+            if (s.write_error || s.written_too_late) {
+                coir::detail::throw_socket_error(s.write_error ? s.write_error
+                                                               : std::make_error_code(std::errc::bad_file_descriptor),
+                                                 "coir::net::stream: write");
+            }
+            if (!s.has_sender && !s.anything_to_send()) {
+                break;
+            }
+            mine = !s.has_sender;
+            in_a_task = !s.sender_gave_up;
+            if (mine) {
+                s.become_sender();
             }
         }
-        std::lock_guard const guard(s.output_lock);
-        error = s.write_error;
-    }
-    if (error) {
-        coir::detail::throw_socket_error(error, "coir::net::stream: write");
+        if (!mine || (in_a_task && s.start_sender())) {
+            s.settled.wait();
+        } else {
+            s.send_all();  // on a plain thread, or where a task cannot
+        }
     }
     coir::detail::throw_if_cancel_pending();
 }
@@ -216,23 +364,48 @@ void stream::close() noexcept {
         return;
     }
     state& s = *state_;
-    if (s.drain_lock.try_lock()) {  // whoever drains at the moment finds the connection closed
-        std::error_code error;
-        while (!error && s.take_output()) {
-            s.sent += s.connection.socket().write_now(s.sending.data() + s.sent, s.sending.size() - s.sent, error);
+    {
+        std::lock_guard const guard(s.output_lock);
+        if (s.closing.exchange(true)) {
+            return;
         }
-        s.drain_lock.unlock();
+        if (s.has_sender) {
+            std::error_code gone;
+            s.connection.shutdown(shutdown_type::receive, gone);  // whoever reads has come to the end
+            return;
+        }
+        s.become_sender();
     }
-    s.connection.close();
-    s.closed.set();
+    while (s.next_step() == state::step::send) {
+        std::error_code error;
+        s.sent += s.connection.socket().write_now(s.sending.data() + s.sent, s.sending.size() - s.sent, error);
+        if (error) {
+            std::lock_guard const guard(s.output_lock);
+            s.write_error = error;
+        }
+    }
+    s.finish_close();
 }
 
 void stream::wait_closed() {
     checked().closed.wait();
 }
 
+void stream::remainder::wait() {
+    if (state_ && state_->closing) {
+        state_->closed.wait();
+    }
+    state_.reset();
+}
+
+stream::remainder::~remainder() {
+    if (state_ && state_->closing) {
+        state_->connection.close();
+    }
+}
+
 bool stream::is_open() const noexcept {
-    return state_ && state_->connection.is_open();
+    return state_ && !state_->closing && state_->connection.is_open();
 }
 
 stream open_connection(std::string const& host, service const& port, connect_options options) {

@@ -16,7 +16,7 @@
 namespace coir::net {
 
 /// asyncio's StreamReader and StreamWriter in one. One task may read while others write and drain. Move-only; the
-/// destructor closes, and what was written and not drained by then is lost.
+/// destructor is close().
 ///
 /// Reading and draining suspend the calling task (block a thread). They throw `cancelled`, with what has arrived kept
 /// for the next call; timeout_error after set_timeout(); std::system_error when the connection breaks.
@@ -42,17 +42,18 @@ public:
     /// Has the stream ended, and everything been read?
     bool at_eof() const noexcept;
 
-    /// Sends what the system takes at once and keeps the rest for drain(), which should follow: nothing sends the rest but
-    /// drain() and write_eof(), and close() as far as it need not wait. So do not wait for an answer before it. Does not
-    /// suspend, and reports nothing: drain() does.
+    /// Sends what the system takes at once; a task of the runtime sends the rest as the peer takes it. (On a plain thread
+    /// drain() does that.) Does not suspend, and reports nothing: drain() does, which should follow, as nothing else bounds
+    /// what waits to be sent.
     void write(std::string_view data);
     /// Waits until everything written has been handed to the system. Throws std::system_error if it cannot be.
     void drain();
     /// Ends the direction to the peer, after what was written. Suspends as drain() does.
     void write_eof();
-    /// Closes, after sending what was written as far as the system takes it at once. Idempotent. Does not suspend.
+    /// Closes: at once, or when the rest of what was written has been sent. Reading ends. (What only a plain thread has
+    /// written is lost as far as the system does not take it now.) Idempotent. Does not suspend.
     void close() noexcept;
-    /// Until a close() by this or another task. Suspends. Throws `cancelled`.
+    /// Until the connection has been closed after a close() by this or another task. Suspends. Throws `cancelled`.
     void wait_closed();
     bool is_open() const noexcept;
 
@@ -72,10 +73,28 @@ public:
 
 private:
     struct state;
+
+public:
+    /// For the library: what is left to do when the stream itself has gone.
+    class remainder {
+    public:
+        explicit remainder(stream const& of) noexcept : state_(of.state_) {}
+        remainder(remainder const&) = delete;
+        remainder& operator=(remainder const&) = delete;
+        /// Without wait(), or if that has thrown: what has been closed sends nothing any more.
+        ~remainder();
+        /// If it has been closed: until the rest has been sent. Throws `cancelled`.
+        void wait();
+
+    private:
+        std::shared_ptr<state> state_;  // until there is nothing left to do
+    };
+
+private:
     state& checked() const;
     bool fill();
 
-    std::unique_ptr<state> state_;
+    std::shared_ptr<state> state_;
 };
 
 /// connect(), as a stream.

@@ -46,8 +46,8 @@ bool concerns_the_peer_only(std::error_code error) noexcept {
 }
 
 coir::detail::socket_handle listen_on(endpoint const& local, listen_options const& options, std::error_code& error) {
-    auto socket = coir::detail::socket_handle::open(local.is_v6() ? AF_INET6 : AF_INET);
-    if (options.reuse_address) {
+    auto socket = coir::detail::socket_handle::open(local, SOCK_STREAM, error);
+    if (!error && options.reuse_address) {
         socket.set_option(SOL_SOCKET, SO_REUSEADDR, 1, error);
     }
     // Accepted sockets inherit it: one system call for all of them.

@@ -9,7 +9,7 @@
 namespace coir {
 namespace {
 
-constexpr detail::wait_kind k_waits{"a barrier"};
+constexpr detail::wait_kind k_waits_for_barrier{"a barrier"};
 
 }  // namespace
 
@@ -42,22 +42,24 @@ void barrier::end_round_locked(outcome how, detail::wake_list& wakes) noexcept {
 std::size_t barrier::arrive_and_wait() {
     detail::throw_if_cancel_pending();
     detail::wait_point wait;
-    wait.is_for(k_waits, this);
+    wait.is_for(k_waits_for_barrier, this);
     party self(wait.who());
     detail::wake_list wakes;
     bool complete = false;
+    bool broken = false;
     {
         std::lock_guard const guard(lock_);
-        if (broken_) {
-            throw broken_barrier();
-        }
-        complete = waiting_ + 1 == parties_;
+        broken = broken_;
+        complete = !broken && waiting_ + 1 == parties_;
         if (complete) {
             end_round_locked(outcome::passed, wakes);
-        } else {
+        } else if (!broken) {
             waiters_.push_back(self);
             ++waiting_;
         }
+    }
+    if (broken) {
+        throw broken_barrier();  // without the lock: throwing takes microseconds, and others would spin for it
     }
     if (complete) {
         std::size_t const last = parties_ - 1;  // read before the wake, after which the barrier may be gone

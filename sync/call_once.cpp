@@ -8,14 +8,14 @@
 namespace coir {
 namespace {
 
-constexpr detail::wait_kind k_waits{"a call_once"};
+constexpr detail::wait_kind k_waits_for_call_once{"a call_once"};
 
 }  // namespace
 
 bool once_flag::begin() {
     detail::throw_if_cancel_pending();
     detail::wait_point wait;
-    wait.is_for(k_waits);
+    wait.is_for(k_waits_for_call_once);
     {
         std::lock_guard const guard(lock_);
         switch (state_.load(std::memory_order_relaxed)) {

@@ -33,14 +33,14 @@ public:
     /// item then is not in the channel, and still in `item`.
     void push(T&& item) { push_or_throw(item); }
     void push(T const& item) {
-        T copy(item);
+        T copy = detail::copy_of_item(item);
         push_or_throw(copy);
     }
 
     /// Never waits. False, with `item` unchanged, if there is no room or the channel is closed.
     bool try_push(T&& item) { return exchange_.try_push(item) == decltype(exchange_)::progress::done; }
     bool try_push(T const& item) {
-        T copy(item);
+        T copy = detail::copy_of_item(item);
         return exchange_.try_push(copy) == decltype(exchange_)::progress::done;
     }
 
@@ -51,7 +51,7 @@ public:
     }
     template <class Rep, class Period>
     channel_status push_for(T const& item, std::chrono::duration<Rep, Period> const& d) {
-        T copy(item);
+        T copy = detail::copy_of_item(item);
         return exchange_.push_until(copy, detail::deadline_after(clock::now(), d));
     }
 

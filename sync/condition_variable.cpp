@@ -6,7 +6,7 @@
 namespace coir {
 namespace {
 
-constexpr detail::wait_kind k_waits{"a condition variable"};
+constexpr detail::wait_kind k_waits_for_condition_variable{"a condition variable"};
 
 }  // namespace
 
@@ -36,7 +36,7 @@ bool condition_variable::wait_with_deadline(std::unique_lock<mutex>& lock, clock
     detail::wake_reason reason{};
     {
         detail::wait_point wait(deadline);
-        wait.is_for(k_waits, this);
+        wait.is_for(k_waits_for_condition_variable, this);
         {
             std::lock_guard const guard(lock_);
             waiters_.push_back(wait.node);

@@ -6,7 +6,7 @@
 namespace coir {
 namespace {
 
-constexpr detail::wait_kind k_waits{"an event"};
+constexpr detail::wait_kind k_waits_for_event{"an event"};
 
 }  // namespace
 
@@ -33,7 +33,7 @@ bool event::wait_with_deadline(clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
-    wait.is_for(k_waits, this);
+    wait.is_for(k_waits_for_event, this);
     {
         std::lock_guard const guard(lock_);
         if (is_set()) {

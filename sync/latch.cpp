@@ -7,7 +7,7 @@
 namespace coir {
 namespace {
 
-constexpr detail::wait_kind k_waits{"a latch"};
+constexpr detail::wait_kind k_waits_for_latch{"a latch"};
 
 }  // namespace
 
@@ -43,7 +43,7 @@ bool latch::wait_with_deadline(clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
-    wait.is_for(k_waits, this);
+    wait.is_for(k_waits_for_latch, this);
     {
         std::lock_guard const guard(lock_);
         if (left_ == 0) {

@@ -8,7 +8,7 @@
 namespace coir::detail {
 namespace {
 
-constexpr wait_kind k_waits{"one of several things (select)"};
+constexpr wait_kind k_waits_for_one_of{"one of several things (select)"};
 
 using cases = std::span<select_case* const>;
 
@@ -57,7 +57,7 @@ private:
 // One wait in every line. The index of the case that has taken effect by it.
 std::optional<std::size_t> wait_in_all(cases all, std::size_t earliest) {
     wait_point wait(all[earliest]->deadline());
-    wait.is_for(k_waits);
+    wait.is_for(k_waits_for_one_of);
     std::size_t in_line = 0;
     while (in_line < all.size() && all[in_line]->enlist(wait.who())) {
         ++in_line;

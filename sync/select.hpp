@@ -47,7 +47,28 @@ template <class F, class T>
 inline constexpr bool takes_optional<F, T> = takes_optional<decltype(&F::operator()), T>;
 
 template <class Source>
+concept exchanges_items = requires(Source& source) {
+    source.exchange();
+    typename Source::value_type;
+};
+
+template <class Source>
 using exchange_of = std::remove_reference_t<decltype(std::declval<Source&>().exchange())>;
+
+// By value, so that this asks for what finish() will do. A void result: f().
+template <class F, class T>
+inline constexpr bool takes_result = std::is_invocable_v<F, T>;
+template <class F>
+inline constexpr bool takes_result<F, void> = std::is_invocable_v<F>;
+
+template <class F, class T>
+inline constexpr bool is_told_of_item = [] {
+    if constexpr (takes_optional<F, T>) {
+        return true;
+    } else {
+        return std::is_invocable_v<F&, T>;
+    }
+}();
 
 template <class Source, class F>
 class pop_case final : public select_case {
@@ -282,7 +303,14 @@ private:
 /// channel_closed (queue_shut_down), unless `f` takes a std::optional<T>, which is then empty.
 template <class Source, class F>
 [[nodiscard]] auto on_pop(Source& source, F f) {
-    return detail::pop_case<Source, F>(source, std::move(f));
+    static_assert(detail::exchanges_items<Source>, "coir::on_pop: the first argument must be a channel or a queue");
+    if constexpr (detail::exchanges_items<Source>) {
+        constexpr bool callable = detail::is_told_of_item<F, typename Source::value_type>;
+        static_assert(callable, "coir::on_pop: f must be callable as f(item)");
+        if constexpr (callable) {
+            return detail::pop_case<Source, F>(source, std::move(f));
+        }
+    }
 }
 
 /// A case that hands `value` to a channel or queue, as push() does: `f()`. An rvalue is moved from only if this is the case
@@ -290,7 +318,16 @@ template <class Source, class F>
 /// (queue_shut_down).
 template <class Target, class V, class F>
 [[nodiscard]] auto on_push(Target& target, V&& value, F f) {
-    return detail::push_case<Target, F>(target, std::forward<V>(value), std::move(f));
+    static_assert(detail::exchanges_items<Target>, "coir::on_push: the first argument must be a channel or a queue");
+    static_assert(std::is_invocable_v<F&>, "coir::on_push: f must be callable as f()");
+    if constexpr (detail::exchanges_items<Target> && std::is_invocable_v<F&>) {
+        constexpr bool possible = std::is_constructible_v<typename Target::value_type, V>;
+        static_assert(possible,
+                      "coir::on_push: the value cannot be made an item: a move-only one is passed with std::move");
+        if constexpr (possible) {
+            return detail::push_case<Target, F>(target, std::forward<V>(value), std::move(f));
+        }
+    }
 }
 
 /// A case for the end of a task or future: `f(result)`, `f()` for void; if it failed, select() throws that. It is not
@@ -299,10 +336,15 @@ template <class Target, class V, class F>
 template <class A, class F>
     requires(!std::same_as<std::remove_cvref_t<A>, event>)
 [[nodiscard]] auto on_ready(A&& awaitable, F f) {
-    if constexpr (detail::handle<A>) {
-        return detail::handle_case<A, F>(std::forward<A>(awaitable), std::move(f));
-    } else {
-        return detail::callable_case<A, F>(std::forward<A>(awaitable), std::move(f));
+    if constexpr (detail::check_awaitable<A>::passed) {
+        constexpr bool callable = detail::takes_result<F&, detail::awaited_t<A>>;
+        static_assert(callable, "coir::on_ready: f must be callable as f(result), or f() if that is void");
+        if constexpr (!callable) {
+        } else if constexpr (detail::handle<A>) {
+            return detail::handle_case<A, F>(std::forward<A>(awaitable), std::move(f));
+        } else {
+            return detail::callable_case<A, F>(std::forward<A>(awaitable), std::move(f));
+        }
     }
 }
 
@@ -346,12 +388,20 @@ template <class F>
 /// if one of its other cases can suddenly be taken just as it lines up, and somebody else then is faster.
 /// After Go's select; the claim is Reppy's (Concurrent Programming in ML, ch. 10).
 template <class... Cases>
-    requires(sizeof...(Cases) != 0 && (std::derived_from<std::remove_reference_t<Cases>, detail::select_case> && ...))
+    requires((std::derived_from<std::remove_reference_t<Cases>, detail::select_case> ||
+              ...))  // not the system's select()
 std::size_t select(Cases&&... cases) {
-    detail::select_case* const all[] = {&cases...};
-    std::size_t const index = detail::select_one(all);
-    all[index]->finish();
-    return index;
+    constexpr bool all_are_cases = (std::derived_from<std::remove_reference_t<Cases>, detail::select_case> && ...);
+    static_assert(all_are_cases, "coir::select: each argument must be a case: on_pop, on_push, on_ready, on_readable, "
+                                 "on_writable, after, otherwise");
+    if constexpr (all_are_cases) {
+        detail::select_case* const all[] = {&cases...};
+        std::size_t const index = detail::select_one(all);
+        all[index]->finish();
+        return index;
+    } else {
+        return 0;
+    }
 }
 
 }  // namespace coir

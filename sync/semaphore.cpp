@@ -7,7 +7,7 @@
 namespace coir {
 namespace {
 
-constexpr detail::wait_kind k_waits{"a semaphore"};
+constexpr detail::wait_kind k_waits_for_semaphore{"a semaphore"};
 
 }  // namespace
 
@@ -45,7 +45,7 @@ bool semaphore::acquire_until(clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
-    wait.is_for(k_waits, this);
+    wait.is_for(k_waits_for_semaphore, this);
     {
         std::lock_guard const guard(lock_);
         if (permits_ != 0) {

@@ -6,7 +6,7 @@
 namespace coir {
 namespace {
 
-constexpr detail::wait_kind k_waits{"a shared_mutex"};
+constexpr detail::wait_kind k_waits_for_shared_mutex{"a shared_mutex"};
 
 }  // namespace
 
@@ -53,7 +53,7 @@ bool shared_mutex::lock_until(side wanted, clock::time_point deadline) {
         return true;
     }
     detail::wait_point wait(deadline);
-    wait.is_for(k_waits, this);
+    wait.is_for(k_waits_for_shared_mutex, this);
     request self(wait.who(), wanted);
     {
         std::lock_guard const guard(lock_);

@@ -50,8 +50,12 @@ packages_of() {
             libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev zlib1g-dev
         ;;
     test) echo "$(packages_of serve)" libtbb-dev libgtest-dev libgmock-dev relacy-dev spin curl wrk ;;
-    bench) echo "$(packages_of serve)" libbenchmark-dev libtbb-dev libboost-fiber1.81-dev python3 ;;
+    bench)
+        echo "$(packages_of serve)" curl wrk libbenchmark-dev libtbb-dev libboost-fiber1.81-dev python3 \
+            cargo librust-tokio-dev
+        ;;
     clang) echo clang-14 libclang-rt-14-dev ;;
+    fuzz) echo "$(packages_of test)" "$(packages_of clang)" llvm-14 ;;
     check) echo "$(packages_of test)" "$(packages_of clang)" git clang-format-14 clang-tidy-14 ;;
     mutants) echo patch ;;
     git) echo git ;;

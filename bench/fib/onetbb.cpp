@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "bench/fib/fib.hpp"
 
-#include <oneapi/tbb/task_arena.h>
-#include <oneapi/tbb/task_group.h>
+#include "bench/support/onetbb.hpp"
 
-#include <memory>
+#include <oneapi/tbb/task_group.h>
 
 namespace bench::fib {
 namespace {
@@ -24,10 +23,7 @@ std::uint64_t compute(unsigned n) {  // NOLINT(misc-no-recursion)
 }  // namespace
 
 competitor onetbb_task_group(unsigned threads) {
-    auto const arena = std::make_shared<oneapi::tbb::task_arena>(static_cast<int>(threads));
-    return {"oneTBB " + std::to_string(threads), [arena](std::uint64_t units) {
-                return arena->execute([units] { return measure(units, [] { return compute(k_n); }); });
-            }};
+    return in_onetbb_arena(threads, [](std::uint64_t units) { return measure(units, [] { return compute(k_n); }); });
 }
 
 }  // namespace bench::fib

@@ -12,17 +12,21 @@ namespace bench::offload {
 
 inline constexpr std::size_t k_in_flight = 64;
 inline constexpr unsigned k_threads = 4;
+inline constexpr char k_tokio[] = "Tokio spawn_blocking";
 
 /// Two threads that wake each other by futex, never spinning: what the kernel makes of it.
 competitor futex_round_trip();
 competitor coir_round_trip();
 competitor asio_round_trip();
+/// Without a slice if it cannot be had here.
+competitor tokio_round_trip();
 competitor python_round_trip();
 
 /// The same, one number for each 64 calls.
 competitor futex_throughput();
 competitor coir_throughput();
 competitor asio_throughput();
+competitor tokio_throughput();
 competitor python_throughput();
 
 }  // namespace bench::offload

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// asyncio's run_in_executor on a concurrent.futures.ThreadPoolExecutor, in an interpreter that stays: it reads how many calls
-// to make and answers how many nanoseconds they took.
+// asyncio's run_in_executor on a concurrent.futures.ThreadPoolExecutor, in an interpreter that stays.
 
 #include "bench/offload/offload.hpp"
+#include "bench/offload/peer.hpp"
 
-#include <cstdio>
 #include <memory>
-#include <stdexcept>
 #include <string>
-
-#include <fcntl.h>
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <vector>
 
 namespace bench::offload {
 namespace {
@@ -40,56 +34,9 @@ async def main():
 asyncio.run(main())
 )py";
 
-class interpreter {
-public:
-    explicit interpreter(std::size_t in_flight) {
-        int to[2];
-        int from[2];
-        if (::pipe2(to, O_CLOEXEC) != 0 || ::pipe2(from, O_CLOEXEC) != 0) {
-            throw std::runtime_error("no pipe");
-        }
-        auto const threads = std::to_string(k_threads);
-        auto const flight = std::to_string(in_flight);
-        child_ = ::fork();
-        if (child_ == 0) {
-            ::dup2(to[0], 0);
-            ::dup2(from[1], 1);
-            ::close(to[1]);
-            ::close(from[0]);
-            ::execlp("python3", "python3", "-c", k_program, threads.c_str(), flight.c_str(), nullptr);
-            ::_exit(127);
-        }
-        ::close(to[0]);
-        ::close(from[1]);
-        to_ = ::fdopen(to[1], "w");
-        from_ = ::fdopen(from[0], "r");
-    }
-    interpreter(interpreter const&) = delete;
-    interpreter& operator=(interpreter const&) = delete;
-    ~interpreter() {
-        std::fclose(to_);
-        std::fclose(from_);
-        ::waitpid(child_, nullptr, 0);
-    }
-    double run(std::uint64_t calls) {
-        unsigned long long total = 0;
-        unsigned long long took = 0;
-        if (std::fprintf(to_, "%llu\n", static_cast<unsigned long long>(calls)) < 0 || std::fflush(to_) != 0 ||
-            std::fscanf(from_, "%llu %llu", &total, &took) != 2) {
-            throw std::runtime_error("python3 does not answer");
-        }
-        expect_equal(total, calls, "calls");
-        return static_cast<double>(took) / static_cast<double>(calls);
-    }
-
-private:
-    pid_t child_ = -1;
-    std::FILE* to_ = nullptr;
-    std::FILE* from_ = nullptr;
-};
-
 competitor python_with(std::size_t in_flight) {
-    auto const python = std::make_shared<interpreter>(in_flight);
+    auto const python = std::make_shared<peer>(
+        std::vector<std::string>{"python3", "-c", k_program, std::to_string(k_threads), std::to_string(in_flight)});
     return {"Python ThreadPoolExecutor", [python](std::uint64_t calls) { return python->run(calls); }};
 }
 

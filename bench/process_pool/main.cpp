@@ -7,6 +7,20 @@
 #include <utility>
 #include <vector>
 
+namespace {
+
+std::vector<bench::goal> goals_of(std::vector<bench::competitor> const& competitors) {
+    std::string const floor = competitors.front().name;
+    std::vector<bench::goal> goals{
+        {.subject = "coir, task", .reference = floor, .bound = floor == "memcpy" ? 1.5 : 0.5}};
+    if (floor != "memcpy" && competitors.back().name == "Python") {
+        goals.push_back({.subject = "coir, task", .reference = "Python", .bound = 1.0 / 40});
+    }
+    return goals;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
     coir::serve_if_worker(argc, argv);
     return bench::guarded_main([] {
@@ -30,7 +44,16 @@ int main(int argc, char** argv) {
                      .unit = "us/job",
                      .scale = 1e-3,
                      .slice = std::chrono::milliseconds(60)},
-                    competitors, {});
+                    competitors, goals_of(competitors));
         }
+        std::vector<competitor> rested;
+        for (competitor const& one : all.front().second) {
+            rested.push_back(after_pauses(one, std::chrono::milliseconds(2)));
+        }
+        compare({.title = "a job in a worker process and back, when all have gone to sleep, 8 bytes",
+                 .unit = "us/job",
+                 .scale = 1e-3,
+                 .fixed_units = 30},
+                rested, {{.subject = "coir, thread", .reference = "socket pair", .bound = 1.5}});
     });
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,23 +48,32 @@ struct interpreter {
             std::_Exit(127);
         }
         ::close(ends[1]);
-        stream = ::fdopen(ends[0], "r+");
+        // Two streams: one that is read from cannot be written to while it holds something, and a socket cannot be rewound.
+        to = ::fdopen(::fcntl(ends[0], F_DUPFD_CLOEXEC, 0), "w");
+        from = ::fdopen(ends[0], "r");
+        if (to == nullptr || from == nullptr) {
+            throw wrong_result("no stream to python3");
+        }
     }
     interpreter(interpreter const&) = delete;
     interpreter& operator=(interpreter const&) = delete;
-    ~interpreter() { std::fclose(stream); }
+    ~interpreter() {
+        std::fclose(to);
+        std::fclose(from);
+    }
 
     double slice(std::uint64_t units) {
-        std::fprintf(stream, "%llu\n", static_cast<unsigned long long>(units));
-        std::fflush(stream);
+        std::fprintf(to, "%llu\n", static_cast<unsigned long long>(units));
+        std::fflush(to);
         double nanoseconds = 0;
-        if (std::fscanf(stream, "%lf", &nanoseconds) != 1) {
+        if (std::fscanf(from, "%lf", &nanoseconds) != 1) {
             throw wrong_result("python3 has ended");
         }
         return nanoseconds;
     }
 
-    std::FILE* stream = nullptr;
+    std::FILE* to = nullptr;
+    std::FILE* from = nullptr;
 };
 
 }  // namespace

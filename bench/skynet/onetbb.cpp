@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "bench/skynet/skynet.hpp"
 
-#include <oneapi/tbb/task_arena.h>
+#include "bench/support/onetbb.hpp"
+
 #include <oneapi/tbb/task_group.h>
 
 #include <array>
-#include <memory>
 
 namespace bench::skynet {
 namespace {
@@ -30,9 +30,7 @@ std::uint64_t tree(std::uint64_t number, std::uint64_t leaves) {  // NOLINT(misc
 }  // namespace
 
 competitor onetbb_task_group(unsigned threads) {
-    auto const arena = std::make_shared<oneapi::tbb::task_arena>(static_cast<int>(threads));
-    return {"oneTBB " + std::to_string(threads),
-            [arena](std::uint64_t units) { return arena->execute([units] { return measure(units, &tree); }); }};
+    return in_onetbb_arena(threads, [](std::uint64_t units) { return measure(units, &tree); });
 }
 
 }  // namespace bench::skynet

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <thread>
+#include <utility>
 
 #include <sched.h>
 
@@ -130,6 +132,17 @@ void compare(settings const& s, std::vector<competitor> const& competitors, std:
         }
     }
     print_table(s, rows, goals);
+}
+
+competitor after_pauses(competitor one, std::chrono::microseconds pause) {
+    return {one.name, [slice = std::move(one.slice), pause](std::uint64_t units) {
+                double sum = 0;
+                for (std::uint64_t i = 0; i < units; ++i) {
+                    std::this_thread::sleep_for(pause);
+                    sum += slice(1);
+                }
+                return sum / static_cast<double>(units);
+            }};
 }
 
 unsigned usable_cores() {

@@ -22,6 +22,9 @@ struct competitor {
     std::function<double(std::uint64_t units)> slice;
 };
 
+/// `one`, a unit at a time, each after a pause in which everybody goes to sleep. The pauses do not count.
+competitor after_pauses(competitor one, std::chrono::microseconds pause);
+
 struct wrong_result : std::runtime_error {
     using runtime_error::runtime_error;
 };

@@ -7,7 +7,6 @@
 
 namespace bench::yield {
 
-competitor raw_jump();
 competitor coir_yield();
 competitor boost_fiber();
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <stdexcept>
+#include <type_traits>
 
 namespace coir {
 
@@ -20,22 +22,35 @@ struct clock {
 
 namespace detail {
 
-/// `d` on coir's clock, rounded up: the longest duration there is if `d` is longer, the same for negative ones.
+// Durations of integers; one of floating point may be "not a number", for which there is no time to wait.
+template <class Rep>
+inline constexpr bool always_a_number = !std::chrono::treat_as_floating_point_v<Rep>;
+
+/// `d` on coir's clock, rounded up: the longest duration there is if `d` is longer, the same for negative ones. Each time that
+/// users give in numbers of their own goes through here. Throws std::invalid_argument if it is not a number.
 template <class Rep, class Period>
-clock::duration saturated(std::chrono::duration<Rep, Period> const& d) noexcept {
-    using seconds_wide = std::chrono::duration<long double>;
-    if (seconds_wide(d) >= seconds_wide(clock::duration::max())) {
+clock::duration saturated(std::chrono::duration<Rep, Period> const& d) noexcept(always_a_number<Rep>) {
+    // Of floating point in their own precision, in which ceil() computes too: near the end it may round up.
+    using ticks = std::chrono::duration<std::conditional_t<always_a_number<Rep>, long double, Rep>, clock::period>;
+    ticks const count(d);
+    if (count >= ticks(clock::duration::max())) {
         return clock::duration::max();
     }
-    if (seconds_wide(d) <= seconds_wide(clock::duration::min())) {
-        return clock::duration::min();
+    if (count > ticks(clock::duration::min())) {
+        return std::chrono::ceil<clock::duration>(d);
     }
-    return std::chrono::ceil<clock::duration>(d);
+    if constexpr (!always_a_number<Rep>) {
+        if (!(count <= ticks(clock::duration::min()))) {
+            throw std::invalid_argument("coir: a duration or time is not a number (NaN)");
+        }
+    }
+    return clock::duration::min();
 }
 
-/// `now + d` without overflow: durations too long to add mean "never", negative ones "already".
+/// `now + d` without overflow: durations too long to add mean "never", negative ones "already". Throws what saturated() does.
 template <class Rep, class Period>
-clock::time_point deadline_after(clock::time_point now, std::chrono::duration<Rep, Period> const& d) noexcept {
+clock::time_point deadline_after(clock::time_point now,
+                                 std::chrono::duration<Rep, Period> const& d) noexcept(always_a_number<Rep>) {
     if (d <= std::chrono::duration<Rep, Period>::zero()) {
         return now;
     }
@@ -43,9 +58,10 @@ clock::time_point deadline_after(clock::time_point now, std::chrono::duration<Re
     return whole >= clock::time_point::max() - now ? clock::time_point::max() : now + whole;
 }
 
-/// `t` on coir's clock: beyond its end "never", before its beginning "already".
+/// `t` on coir's clock: beyond its end "never", before its beginning "already". Throws what saturated() does.
 template <class Clock, class Duration>
-clock::time_point to_deadline(std::chrono::time_point<Clock, Duration> const& t) noexcept {
+clock::time_point
+to_deadline(std::chrono::time_point<Clock, Duration> const& t) noexcept(always_a_number<typename Duration::rep>) {
     if constexpr (std::is_same_v<Clock, std::chrono::steady_clock> || std::is_same_v<Clock, clock>) {
         return clock::time_point(saturated(t.time_since_epoch()));
     } else {

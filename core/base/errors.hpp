@@ -23,6 +23,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -30,17 +32,47 @@
 
 namespace coir {
 
+namespace detail {
+
+/// What was given to cancel(), or null. Shared, so that a request can be kept, passed on and thrown where nothing may fail.
+using cancel_reason = std::shared_ptr<std::string const>;
+
+/// A request does not fail for want of memory: then it goes without its reason.
+inline cancel_reason keep_reason(std::string&& text) noexcept {
+    try {
+        return text.empty() ? nullptr : std::make_shared<std::string const>(std::move(text));
+    } catch (std::bad_alloc const&) {
+        return nullptr;
+    }
+}
+inline cancel_reason keep_reason(char const* text) noexcept {
+    try {
+        return std::make_shared<std::string const>(text);
+    } catch (std::bad_alloc const&) {
+        return nullptr;
+    }
+}
+
+}  // namespace detail
+
 /// Thrown out of the suspension point at which a cancellation request is delivered.
 class cancelled {
 public:
     cancelled() = default;
-    explicit cancelled(std::string reason) : reason_(std::move(reason)) {}
+    explicit cancelled(std::string reason)
+        : reason_(reason.empty() ? nullptr : std::make_shared<std::string const>(std::move(reason))) {}
 
-    /// What was given to cancel(); empty when nothing was.
-    std::string const& reason() const noexcept { return reason_; }
+    /// What was given to cancel(); empty when nothing was, or when there was no memory for it.
+    std::string const& reason() const noexcept {
+        static std::string const nothing;
+        return reason_ ? *reason_ : nothing;
+    }
+
+    // For the library.
+    explicit cancelled(detail::cancel_reason reason) noexcept : reason_(std::move(reason)) {}
 
 private:
-    std::string reason_;
+    detail::cancel_reason reason_;  // a copy of an exception must not throw
 };
 
 /// Thrown out of the yield of a generator, or the switch_to() of a coroutine, whose last owner is gone: the body unwinds

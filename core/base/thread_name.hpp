@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace coir::detail {
 
 /// Names the calling thread "<prefix>-<number>", the prefix shortened to what the kernel keeps: the number tells threads
 /// apart.
-void name_this_thread(std::string prefix, std::uint64_t number);
+void name_this_thread(std::string_view prefix, std::uint64_t number) noexcept;
 /// The same with a word for the number.
-void name_this_thread(std::string prefix, std::string_view word);
+void name_this_thread(std::string_view prefix, std::string_view word) noexcept;
 
 }  // namespace coir::detail

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/base/tls.hpp>
 
+#include "core/base/held_locks.hpp"
+
 #include <coir/core/base/config.hpp>
 
 namespace coir::detail {
@@ -24,7 +26,12 @@ constinit thread_local record_cache* current_record_cache = nullptr;
 constinit thread_local fiber_thread* blocking_section = nullptr;
 constinit thread_local executor_frame const* current_executor_frame = nullptr;
 constinit thread_local executor_frame frame_of_the_thread{nullptr, nullptr};
+constinit thread_local context_scope* current_context_scope = nullptr;
 constinit thread_local owned_pointer own_objects[2]{};
+#if COIR_CHECK_HELD_LOCKS
+constinit thread_local held_locks locks_of_thread{};
+#endif
+alignas(16) constinit thread_local unsigned char own_rooms[2][k_thread_object_room]{};
 
 // Keeps even link-time optimisation from learning where the value comes from.
 template <class T>
@@ -85,10 +92,25 @@ COIR_NOIPA void give_this_thread_to_executor(void const* executor) noexcept {
     set_this_executor_frame(&frame_of_the_thread);
 }
 
-COIR_NOIPA void* this_thread_object(thread_object which, void* (*make)(), void (*destroy)(void*)) {
+COIR_NOIPA context_scope* this_context_scope() noexcept {
+    return opaque(current_context_scope);
+}
+
+COIR_NOIPA void set_this_context_scope(context_scope* value) noexcept {
+    current_context_scope = value;
+    asm volatile("" ::: "memory");
+}
+
+#if COIR_CHECK_HELD_LOCKS
+COIR_NOIPA held_locks& this_thread_held_locks() noexcept {
+    return *opaque(&locks_of_thread);
+}
+#endif
+
+COIR_NOIPA void* this_thread_object(thread_object which, void* (*make)(void*), void (*destroy)(void*)) noexcept {
     owned_pointer& slot = own_objects[static_cast<unsigned char>(which)];
     if (slot.object == nullptr) {
-        slot.object = make();
+        slot.object = make(own_rooms[static_cast<unsigned char>(which)]);
         slot.destroy = destroy;
     }
     return opaque(slot.object);

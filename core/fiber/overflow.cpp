@@ -202,48 +202,51 @@ void install_overflow_handler() noexcept {
     });
 }
 
-alternate_signal_stack::alternate_signal_stack() {
+// The kernel tells how much one signal frame takes on this machine: with wide vector registers more than all of a classic
+// signal stack.
+signal_stack_memory::signal_stack_memory()
+    : mapped_(whole_pages(k_signal_stack_size + ::getauxval(AT_MINSIGSTKSZ)) + page_size()), guard_(page_size()) {
+    auto const memory = map_memory(mapped_);
+    if (!memory) {
+        throw std::system_error(memory.error, std::generic_category(), "coir: cannot map a signal stack");
+    }
+    if (int const error = errno_of(::mprotect, memory.value, guard_, PROT_NONE).error; error != 0) {
+        ::munmap(memory.value, mapped_);
+        throw std::system_error(error, std::generic_category(), "coir: cannot guard a signal stack");
+    }
+    mapping_ = memory.value;
+}
+
+signal_stack_memory::~signal_stack_memory() {
+    ::munmap(mapping_, mapped_);
+}
+
+alternate_signal_stack::alternate_signal_stack(signal_stack_memory const& memory) noexcept {
     ::stack_t current{};
     auto const asked = errno_of(::sigaltstack, nullptr, &current);
     COIR_VERIFY(asked);
     if ((current.ss_flags & SS_DISABLE) == 0) {
         return;
     }
-    // The kernel tells how much one signal frame takes on this machine: with wide vector registers more than all of a
-    // classic signal stack.
-    std::size_t const usable = whole_pages(k_signal_stack_size + ::getauxval(AT_MINSIGSTKSZ));
-    std::size_t const bytes = usable + page_size();
-    auto const memory = map_memory(bytes);
-    if (!memory) {
-        throw std::system_error(memory.error, std::generic_category(), "coir: cannot map a signal stack");
-    }
     ::stack_t ours{};
-    ours.ss_sp = memory.value + page_size();
-    ours.ss_size = usable;
-    int error = errno_of(::mprotect, memory.value, page_size(), PROT_NONE).error;
-    if (error == 0) {
-        error = errno_of(::sigaltstack, &ours, nullptr).error;
-    }
-    if (error != 0) {
-        ::munmap(memory.value, bytes);
-        throw std::system_error(error, std::generic_category(), "coir: cannot install a signal stack");
-    }
-    mapping_ = memory.value;
-    mapped_ = bytes;
+    ours.ss_sp = memory.base();
+    ours.ss_size = memory.size();
+    auto const installed = errno_of(::sigaltstack, &ours, nullptr);
+    COIR_VERIFY(installed);  // refused only on a signal stack, or for one that is too small
+    installed_ = ours.ss_sp;
 }
 
 alternate_signal_stack::~alternate_signal_stack() {
-    if (mapping_ == nullptr) {
+    if (installed_ == nullptr) {
         return;
     }
     ::stack_t current{};
     ::sigaltstack(nullptr, &current);
-    if (current.ss_sp == mapping_ + page_size()) {  // not if the program has set its own since
+    if (current.ss_sp == installed_) {  // not if the program has set its own since
         ::stack_t none{};
         none.ss_flags = SS_DISABLE;
         ::sigaltstack(&none, nullptr);
     }
-    ::munmap(mapping_, mapped_);
 }
 
 }  // namespace coir::detail

@@ -23,18 +23,36 @@ void set_task_name_hook(task_name_hook hook) noexcept;
 /// later takes its place, and is expected to chain as ours does. Any thread.
 void install_overflow_handler() noexcept;
 
+/// Memory for a signal stack, with a guard. To be made by whoever starts the thread: a thread that finds none for itself has
+/// nobody whom it could tell. Throws std::system_error.
+class signal_stack_memory {
+public:
+    signal_stack_memory();
+    ~signal_stack_memory();
+    signal_stack_memory(signal_stack_memory const&) = delete;
+    signal_stack_memory& operator=(signal_stack_memory const&) = delete;
+
+    void* base() const noexcept { return mapping_ + guard_; }
+    std::size_t size() const noexcept { return mapped_ - guard_; }
+
+private:
+    std::byte* mapping_ = nullptr;
+    std::size_t mapped_;
+    std::size_t guard_;
+};
+
 /// Gives the calling thread a signal stack for as long as the object lives, unless it has one already (a sanitizer's,
-/// or the program's own). Must be destroyed by the thread that made it. Throws std::system_error.
+/// or the program's own). Must be destroyed by the thread that made it.
 class alternate_signal_stack {
 public:
-    alternate_signal_stack();
+    /// `memory` outlives it.
+    explicit alternate_signal_stack(signal_stack_memory const& memory) noexcept;
     ~alternate_signal_stack();
     alternate_signal_stack(alternate_signal_stack const&) = delete;
     alternate_signal_stack& operator=(alternate_signal_stack const&) = delete;
 
 private:
-    std::byte* mapping_ = nullptr;  // null: the thread had its own
-    std::size_t mapped_ = 0;
+    void* installed_ = nullptr;  // null: the thread had its own
 };
 
 }  // namespace coir::detail

@@ -6,6 +6,7 @@
 // A caller stands between fd_slot::enter() and fd_slot::exit() from before the first attempt to after the last, so that
 // the descriptor's number stays its own.
 
+#include "core/base/fault.hpp"
 #include "core/io/fd_slot.hpp"
 
 #include <coir/core/base/errno_of.hpp>
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
+#include <type_traits>
 
 namespace coir::detail {
 
@@ -23,6 +25,23 @@ struct io_outcome {
     int error;             ///< 0, an errno, ETIMEDOUT past the deadline, ECANCELED when the slot was closed meanwhile
     std::uint32_t seen;    ///< the readiness before the last attempt, for io_readiness::clear_ready()
 };
+
+/// attempt(fd), unless a fault point has it interrupted, or not ready although it may be.
+template <class Attempt>
+std::invoke_result_t<Attempt&, int> attempt_once(fd_slot& slot, [[maybe_unused]] io_direction direction,
+                                                 Attempt& attempt) {
+    bool const reads = direction == io_direction::read;
+    if ((reads && COIR_FAULT(read_interrupted)) || (!reads && COIR_FAULT(write_interrupted))) {
+        return {-1, EINTR};
+    }
+#if COIR_FAULT_POINTS
+    if ((reads && COIR_FAULT(read_not_ready)) || (!reads && COIR_FAULT(write_not_ready))) {
+        slot.announce_again();
+        return {-1, EAGAIN};
+    }
+#endif
+    return attempt(slot.fd());
+}
 
 /// Calls `attempt(fd)`, which is one errno_of(), until it has something else to say than "not now". Suspends the
 /// calling task (blocks a thread) only while the descriptor is known not to be ready. Throws `cancelled` while it
@@ -35,7 +54,7 @@ io_outcome perform(fd_slot& slot, io_direction direction, clock::time_point dead
     for (bool must_try = false;;) {
         std::uint32_t const seen = readiness.snapshot();
         if (must_try || (seen & io_readiness::k_ready) != 0) {
-            auto const result = attempt(slot.fd());
+            auto const result = attempt_once(slot, direction, attempt);
             if (result) {
                 return {static_cast<std::ptrdiff_t>(result.value), 0, seen};
             }
@@ -44,7 +63,7 @@ io_outcome perform(fd_slot& slot, io_direction direction, clock::time_point dead
                 continue;
             }
             if (result.error != EAGAIN && result.error != EWOULDBLOCK) {
-                return {-1, result.error, seen};
+                return {-1, slot.is_closing() ? ECANCELED : result.error, seen};
             }
             readiness.clear_ready(seen);
         }
@@ -66,9 +85,9 @@ io_outcome perform(fd_slot& slot, io_direction direction, clock::time_point dead
 
 /// The same for one attempt, without waiting: EAGAIN comes back.
 template <class Attempt>
-io_outcome perform_now(fd_slot& slot, Attempt attempt) {
+io_outcome perform_now(fd_slot& slot, io_direction direction, Attempt attempt) {
     for (;;) {
-        auto const result = attempt(slot.fd());
+        auto const result = attempt_once(slot, direction, attempt);
         if (result || result.error != EINTR) {
             return {static_cast<std::ptrdiff_t>(result.value), result.error, 0};
         }

@@ -252,7 +252,7 @@ io_wait_result fd_slot::poll_on_this_thread(io_direction d, clock::time_point de
             }
         }
         auto const result = errno_of(&::poll, &entry, nfds_t{1}, timeout);
-        if ((uses_.load(std::memory_order_acquire) & k_closing) != 0) {
+        if (is_closing()) {
             return io_wait_result::closed;
         }
         if (result.value > 0) {
@@ -266,6 +266,19 @@ io_wait_result fd_slot::poll_on_this_thread(io_direction d, clock::time_point de
         }
     }
 }
+
+#if COIR_FAULT_POINTS
+void fd_slot::announce_again() noexcept {
+    // 0: never registered, and then registering is what announces it.
+    if_runtime_lives(
+        runtime_number_.load(std::memory_order_acquire),
+        [](void* self) noexcept {
+            auto const& slot = *static_cast<fd_slot*>(self);
+            slot.registered_with_->announce_again(slot);
+        },
+        this);
+}
+#endif
 
 void fd_slot::signal(std::uint32_t generation, std::uint32_t events, wake_list& wakes) noexcept {
     auto const here = static_cast<std::uint16_t>(generation);

@@ -21,6 +21,8 @@
 //   4. The descriptor is closed only when nobody is inside a system call on it (uses_): its number cannot be taken by
 //      another file under an operation that still runs.
 
+#include "core/base/fault.hpp"
+
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/lock.hpp>
 #include <coir/core/task/suspend.hpp>
@@ -95,6 +97,7 @@ public:
 
     /// Wakes everybody who waits; the descriptor is closed as soon as the last one has left. Once only.
     void close() noexcept;
+    bool is_closing() const noexcept { return (uses_.load(std::memory_order_acquire) & k_closing) != 0; }
 
     /// Waits in this direction; registers the descriptor first if it is not. Between enter() and exit(). Returns ready
     /// at once on a plain thread when poll(2) says so. Throws `cancelled`, and std::system_error if it cannot be registered.
@@ -104,6 +107,11 @@ public:
     void watch();
 
     void signal(std::uint32_t generation, std::uint32_t events, wake_list& wakes) noexcept;
+
+#if COIR_FAULT_POINTS
+    /// Whoever waits for readiness that is there already hears of it once more. Between enter() and exit().
+    void announce_again() noexcept;
+#endif
 
 private:
     friend class fd_slot_table;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/io/reactor.hpp"
 
+#include "core/base/fault.hpp"
+
 #include <coir/core/base/assert.hpp>
 #include <coir/core/base/errno_of.hpp>
 
@@ -34,6 +36,8 @@ timespec to_timespec(clock::duration d) noexcept {
     auto const whole = duration_cast<seconds>(d);
     return {static_cast<std::time_t>(whole.count()), static_cast<long>(duration_cast<nanoseconds>(d - whole).count())};
 }
+
+constexpr int k_interrupted = -1;  // in the place of a number of events
 
 // epoll_pwait2 counts in nanoseconds; before Linux 5.11 there is only milliseconds, rounded up so as not to wake early.
 int wait_at_most(int epoll, epoll_event* events, int capacity, clock::duration rest) noexcept {
@@ -96,16 +100,26 @@ reactor::~reactor() {
     ::close(epoll_);
 }
 
-void reactor::add(fd_slot& slot) {
+syscall_result<int> reactor::control(int operation, fd_slot const& slot) noexcept {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     event.data.u64 = slot.event_name();
-    auto const result = errno_of(&::epoll_ctl, epoll_, EPOLL_CTL_ADD, slot.fd(), &event);
+    return errno_of(&::epoll_ctl, epoll_, operation, slot.fd(), &event);
+}
+
+void reactor::add(fd_slot& slot) {
+    auto const result = COIR_FAULT(watch_no_memory) ? syscall_result<int>{-1, ENOMEM} : control(EPOLL_CTL_ADD, slot);
     if (!result) {
         throw std::system_error(result.error, std::system_category(), "coir: cannot wait for this descriptor");
     }
     count_.fetch_add(1, std::memory_order_relaxed);
 }
+
+#if COIR_FAULT_POINTS
+void reactor::announce_again(fd_slot const& slot) noexcept {
+    control(EPOLL_CTL_MOD, slot);
+}
+#endif
 
 void reactor::remove(int fd) noexcept {
     epoll_event unused{};
@@ -115,10 +129,15 @@ void reactor::remove(int fd) noexcept {
 }
 
 void reactor::poll() noexcept {
-    fetched_ = errno_of(&::epoll_wait, epoll_, events_.get(), k_batch, 0).value;
+    fetched_ =
+        COIR_FAULT(poll_interrupted) ? k_interrupted : errno_of(&::epoll_wait, epoll_, events_.get(), k_batch, 0).value;
 }
 
 void reactor::wait_until(clock::time_point deadline) noexcept {
+    if (COIR_FAULT(poll_interrupted)) {
+        fetched_ = k_interrupted;
+        return;
+    }
     if (deadline == k_never) {
         fetched_ = errno_of(&::epoll_wait, epoll_, events_.get(), k_batch, -1).value;
         return;
@@ -133,6 +152,9 @@ void reactor::wait_until(clock::time_point deadline) noexcept {
 
 bool reactor::wait_until_readable(clock::time_point deadline) noexcept {
     pollfd poller{epoll_, POLLIN, 0};
+    if (COIR_FAULT(poll_interrupted)) {
+        return false;
+    }
     if (deadline == k_never) {
         return errno_of(&::ppoll, &poller, nfds_t{1}, nullptr, nullptr).value == 1;
     }
@@ -146,7 +168,14 @@ std::size_t reactor::dispatch() noexcept {
 }
 
 std::size_t reactor::poll_for_owner(epoll_event* events) noexcept {
-    return wake_for(events, errno_of(&::epoll_wait, epoll_, events, k_batch, 0).value);
+    int const count = errno_of(&::epoll_wait, epoll_, events, k_batch, 0).value;
+    // An interrupt is the owner's: it may have gone to sleep since it was found to be kept, and would not wake up.
+    for (int i = 0; i < count; ++i) {
+        if (events[i].data.u64 == k_wake_name) {
+            interrupt();
+        }
+    }
+    return wake_for(events, count);
 }
 
 void reactor::interrupt() noexcept {

@@ -9,6 +9,7 @@
 #include "core/io/fd_slot.hpp"
 
 #include <coir/core/base/clock.hpp>
+#include <coir/core/base/errno_of.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -29,6 +30,10 @@ public:
     /// Registers the slot's descriptor for both directions. Throws std::system_error.
     void add(fd_slot& slot);
     void remove(int fd) noexcept;
+#if COIR_FAULT_POINTS
+    /// What is ready now is an event once more: for a fault that has kept it from being used. Any thread.
+    void announce_again(fd_slot const& slot) noexcept;
+#endif
 
     /// Fetches what has happened, without blocking; dispatch() must follow.
     void poll() noexcept;
@@ -41,19 +46,24 @@ public:
     /// because a worker must be known to be awake before it wakes others.
     std::size_t dispatch() noexcept;
 
-    /// poll() and dispatch() in place of the owner, who is kept by a task. Any thread; `events` has room for k_batch.
+    /// poll() and dispatch() in place of the owner, who is kept by a task. An interrupt that it finds stays one for the
+    /// owner. Any thread; `events` has room for k_batch.
     std::size_t poll_for_owner(epoll_event* events) noexcept;
 
     /// Ends the present or the next wait_until() of the owner. Any thread.
     void interrupt() noexcept;
 
     /// Is there anything to poll for?
-    bool has_descriptors() const noexcept { return count_.load(std::memory_order_relaxed) != 0; }
+    bool has_descriptors() const noexcept {
+        return count_.load(std::memory_order_relaxed) != 0;
+    }
 
     // One batch of events. Each may put a task into the local queue, which grows as needed.
     static constexpr int k_batch = 256;
 
 private:
+    syscall_result<int> control(int operation, fd_slot const& slot) noexcept;
+
     int epoll_ = -1;
     int wake_ = -1;
     int fetched_ = 0;

@@ -37,6 +37,8 @@
 // is rarely looked at: long tails); taking several items by one CAS (unsound next to take_back, which takes without
 // one); shrinking (needs epochs or hazard pointers for nothing that was ever measured).
 
+#include "core/base/fault.hpp"
+
 #include <coir/core/base/assert.hpp>
 #include <coir/core/base/atomic.hpp>
 #include <coir/core/base/config.hpp>
@@ -137,6 +139,7 @@ private:
         while (static_cast<index>(capacity) < needed) {
             capacity *= 2;
         }
+        COIR_FAULT_NO_MEMORY(queue_memory);
         auto bigger = std::make_unique<ring>(capacity);  // nothing has changed yet if this throws
         for (index i = top_seen_; i != bottom; i = advanced(i, 1)) {
             bigger->slot(i).store(slot(i).load(memory_order_relaxed), memory_order_relaxed);
@@ -305,6 +308,7 @@ public:
             queue_->ring_.load(COIR_MODEL_WEAKEN(deque_ring, memory_order_acquire, memory_order_relaxed));  // O2
         // Read before the CAS: afterwards the owner may overwrite it.
         T* const item = ring->slot(top).load(memory_order_relaxed);
+        COIR_FAULT_DELAY(delay_steal);
         if (!queue_->top_.compare_exchange_strong(top, deque<T>::advanced(top, 1), memory_order_seq_cst,
                                                   memory_order_relaxed)) {  // O3
             return {steal_status::lost, nullptr, 0};

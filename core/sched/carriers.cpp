@@ -2,7 +2,6 @@
 #include "core/sched/carriers.hpp"
 
 #include "core/base/thread_count.hpp"
-#include "core/fiber/overflow.hpp"
 #include "core/sched/blocking_section.hpp"
 #include "core/sched/worker.hpp"
 
@@ -23,6 +22,11 @@ carrier& carriers::reserve() {
         throw;
     }
     return fresh;
+}
+
+void carriers::give_back(carrier& unused) noexcept {
+    std::lock_guard const guard(lock_);
+    unused.next_idle_ = std::exchange(idle_, &unused);
 }
 
 void carriers::hand_over(worker& w, carrier& by) noexcept {
@@ -48,9 +52,8 @@ void carriers::stop() noexcept {
 }
 
 void carriers::run(carrier& self) noexcept {
-    alternate_signal_stack const overflow_stack;
-    self.parker_.park();
-    for (worker* carried = self.to_carry_; carried != nullptr; carried = wait_idle(self)) {
+    alternate_signal_stack const overflow_stack(self.signal_stack_);
+    for (worker* carried = wait_for_worker(self); carried != nullptr; carried = wait_idle(self)) {
         fiber_thread* const arrived = carried->carry(self.native);
         if (arrived == carried) {
             return;  // the runtime stops
@@ -69,6 +72,10 @@ worker* carriers::wait_idle(carrier& self) noexcept {
         }
         self.next_idle_ = std::exchange(idle_, &self);
     }
+    return wait_for_worker(self);
+}
+
+worker* carriers::wait_for_worker(carrier& self) noexcept {
     wakes_nobody const idle;
     self.parker_.park();
     return self.to_carry_;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -121,6 +122,23 @@ std::string describe_waits(scheduler& home) {
         text += "'" + tasks.at(circle.front()).name + "'";
     }
     return text;
+}
+
+std::optional<std::string> describe_waits_at_rest(scheduler& home, std::chrono::nanoseconds patience) {
+    constexpr auto k_look_again = std::chrono::microseconds(200);
+    auto const start = std::chrono::steady_clock::now();
+    for (;;) {
+        {
+            scheduler::all_kept_down const kept(home);
+            if (kept.all_rest()) {
+                return describe_waits(home);
+            }
+        }
+        if (std::chrono::steady_clock::now() - start >= patience) {
+            return std::nullopt;
+        }
+        std::this_thread::sleep_for(k_look_again);
+    }
 }
 
 }  // namespace coir::detail

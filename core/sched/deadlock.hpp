@@ -11,6 +11,8 @@
 // The tasks are cancelled, and coir::run and runtime::block_on throw deadlock_error if that ended theirs. Go ends the
 // process instead; but a cancellation lets destructors run, and a test go on.
 
+#include <chrono>
+#include <optional>
 #include <string>
 
 namespace coir::detail {
@@ -29,5 +31,9 @@ outlook outlook_of(scheduler& home) noexcept;
 
 /// Who waits for what, who holds it, and the circle if there is one. While nothing moves.
 std::string describe_waits(scheduler& home);
+
+/// The same for a runtime that somebody else may still wake: keeps its workers from getting up meanwhile. Waits until all of
+/// them rest, at most for so long. Not on one of its workers.
+std::optional<std::string> describe_waits_at_rest(scheduler& home, std::chrono::nanoseconds patience);
 
 }  // namespace coir::detail

@@ -4,6 +4,7 @@
 //   a bounded slice of the worker's own queue, then timers, poller and injector; with the queue empty: due timers,
 //   injector, other workers' queues, a short spin, and at last sleep in the poller until the next timer.
 
+#include "core/base/fault.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/worker.hpp"
 
@@ -81,7 +82,7 @@ std::uint64_t worker::next_random() noexcept {
 }
 
 void worker::sometimes_yield(worker* self) noexcept {
-    if (self->seeded_ && self->next_random() % k_seeded_yield_every == 0) {
+    if ((self->seeded_ && self->next_random() % k_seeded_yield_every == 0) || COIR_FAULT(yield)) {
         self->current_task()->before_suspension();
         yield(self);
     }
@@ -133,8 +134,13 @@ void worker::push_into_full(task_base& task) noexcept {
     try {
         queue_.owner().push(&task);
     } catch (std::bad_alloc const&) {
-        home_.push_global(task);  // links through the record, allocates nothing
+        push_for_all(task);
     }
+}
+
+// Links through the record, allocates nothing.
+void worker::push_for_all(task_base& task) noexcept {
+    home_.push_global(task);
 }
 
 void worker::push_ready(task_base& task) noexcept {
@@ -285,8 +291,36 @@ bool worker::anything_to_do() noexcept {
     return !queue_.owner().empty() || !home_.global_queue().empty() || home_.is_stopping();
 }
 
+// In virtual time, always: nothing may depend on how long the monitor takes. And once in a while in a row of short sections,
+// in which the worker looks neither at its timers nor at its poller.
+bool worker::has_work_for_others() noexcept {
+    if (home_.still().has_virtual_time()) {
+        return true;
+    }
+    // In a row of short sections nobody else looks there but the monitor, which comes late.
+    if ((reactor_.has_descriptors() || timers_.next_deadline() != k_never) &&
+        std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
+        look_around();
+    }
+    if (--until_turn_check_ == 0 && others_are_due()) {
+        look_at_next_turn();
+        return true;
+    }
+    return !queue_.owner().empty() || !home_.global_queue().empty() || !starved_.empty() || eager_caller_ != nullptr;
+}
+
+bool worker::may_linger() noexcept {
+    if (seeded_ || anything_to_do() || !starved_.empty() || eager_caller_ != nullptr || reactor_.has_descriptors() ||
+        timers_.next_deadline() != k_never) {
+        return false;
+    }
+    counters_.looks.add(1);  // there is nothing else to look after: who lingers does not keep the worker from anybody
+    return true;
+}
+
 void worker::park() noexcept {
     bool const look_everywhere = home_.idlers().prepare_to_park(index_, searching_);
+    COIR_FAULT_DELAY(delay_park);
     searching_ = false;
     if (look_everywhere && home_.uses_forks()) {
         heavy_fence();  // partner: the light one in put_off()
@@ -298,6 +332,7 @@ void worker::park() noexcept {
         searching_ = true;
         return;
     }
+    COIR_FAULT_DELAY(delay_park);
     counters_.parks.add(1);
     rests_.store(true, std::memory_order_release);
     if (watched) {
@@ -313,6 +348,7 @@ void worker::park() noexcept {
 
 void worker::get_up() noexcept {
     rests_.store(false, std::memory_order_seq_cst);
+    home_.wait_until_not_kept_down();
     home_.watcher().worker_is_up();
     counters_.looks.add(1);
     searching_ = home_.idlers().leave_park(index_);

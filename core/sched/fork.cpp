@@ -33,7 +33,7 @@ constexpr std::size_t k_call_size_class = size_class_for(sizeof(call_record));
 void inherit(task_base& child, task_base& parent) {
     child.add_trait(task_base::k_starts_if_cancelled);
     if (parent.has(task_base::k_has_context)) {
-        task_base::inherit(child, parent);
+        task_base::inherit(child, &parent);
     }
     if (parent.has(task_base::k_own_stack)) {
         child.set_own_stack_size(parent.own_stack_size());
@@ -99,7 +99,10 @@ bool put_off_elsewhere(fork_record& call) noexcept {
             give_to_new_task(call);
         }
         return true;
-    } catch (...) {
+    } catch (std::bad_alloc const&) {
+        call.keep();  // its frame runs it, after the others
+        return true;
+    } catch (no_running_runtime const&) {
         call.keep();
         call.error = std::current_exception();
         return false;
@@ -172,11 +175,7 @@ task_base* worker::take_call_of(worker& victim) {
     if (taken != nullptr) {
         counters_.tasks_spawned.add(1);
         if (home_.is_shutting_down()) {
-            try {
-                taken->cancel_for_shutdown();
-            } catch (std::bad_alloc const&) {
-                // There was no memory for the reason; the request stands.
-            }
+            taken->cancel_for_shutdown();
         }
     }
     return taken;

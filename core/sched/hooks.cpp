@@ -9,6 +9,7 @@
 #include "core/task/record_cache.hpp"
 #include "core/task/run_in_place.hpp"
 #include "core/task/stack_switch_impl.hpp"
+#include "core/task/strand_state.hpp"
 #include "core/task/suspend_task.hpp"
 #include "core/task/task_events.hpp"
 
@@ -19,8 +20,12 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
+#include <string>
+#include <string_view>
 #include <typeinfo>
 
 namespace coir {
@@ -37,6 +42,16 @@ std::uint64_t take_task_ids(std::uint64_t count) noexcept;  // worker.cpp
 task_base* current_task_or_null() noexcept {
     worker* const here = this_worker();
     return here != nullptr ? here->current_task() : nullptr;
+}
+
+bool may_linger() noexcept {
+    worker* const here = this_worker();
+    task_base* const task = here != nullptr ? here->current_task() : nullptr;
+    if (task == nullptr) {
+        return true;
+    }
+    bool const strand_is_wanted = task->has(task_base::k_on_strand) && task->strand().has_waiting();
+    return !task->cancel_is_pending() && !strand_is_wanted && here->may_linger();
 }
 
 fiber_thread* this_worker_as_fiber_thread() noexcept {
@@ -108,6 +123,13 @@ bool try_yield() {
     }
     worker::yield(here);
     return true;
+}
+
+bool try_yield_to_events() {
+    if (worker* const here = this_worker()) {
+        here->look_at_next_turn();
+    }
+    return try_yield();
 }
 
 scheduler& current_scheduler() {
@@ -192,8 +214,8 @@ void make_task_ready(task_base& task) noexcept {
     task.home().make_ready(task);
 }
 
-bool try_run_in_place(shared_state_base& awaited) noexcept {
-    return awaited.is_task() && worker::try_run_in_place(static_cast<task_base&>(awaited));
+bool try_run_in_place(task_base& awaited) noexcept {
+    return worker::try_run_in_place(awaited);
 }
 
 std::uint32_t this_runtime_number() noexcept {
@@ -234,20 +256,27 @@ std::vector<state_ptr<task_base>> live_tasks_of(scheduler const& home) {
 
 namespace {
 
-std::string describe(std::exception_ptr const& error) {
+// One line on stderr, of what came before it, on which task, and of what the exception is. Allocates nothing with operator
+// new: it may well be about a std::bad_alloc.
+void print_error(char const* before, std::exception_ptr const& error, std::string_view name = "") noexcept {
+    char const* const quote = name.empty() ? "" : "'";
+    auto const length = static_cast<int>(std::min(name.size(), std::size_t{1} << 20));
     try {
         std::rethrow_exception(error);
     } catch (std::exception const& e) {
         int status = 0;
         char* const readable = abi::__cxa_demangle(typeid(e).name(), nullptr, nullptr, &status);
-        std::string text = std::string(status == 0 ? readable : typeid(e).name()) + ": " + e.what();
+        std::fprintf(stderr, "coir: %s%s%.*s%s: %s: %s\n", before, quote, length, name.data(), quote,
+                     status == 0 ? readable : typeid(e).name(), e.what());
         std::free(readable);
-        return text;
     } catch (...) {
         std::type_info const* const type = abi::__cxa_current_exception_type();
-        return type != nullptr ? std::string("an exception of type ") + type->name() : "an exception";
+        std::fprintf(stderr, "coir: %s%s%.*s%s: an exception%s%s\n", before, quote, length, name.data(), quote,
+                     type != nullptr ? " of type " : "", type != nullptr ? type->name() : "");
     }
 }
+
+constexpr char k_handler_threw[] = "on_unhandled_exception itself threw";
 
 }  // namespace
 
@@ -263,12 +292,19 @@ void report_unretrieved(task_base& failed, std::uint32_t home_number, std::excep
         if (handler) {
             (*handler)(task_ref(state_ptr<task_base>::share(&failed)), error);
         } else {
-            std::fprintf(stderr, "coir: unhandled exception in task '%s': %s\n", failed.name().c_str(),
-                         describe(error).c_str());
+            constexpr char before[] = "unhandled exception in task ";
+            std::string name;
+            try {
+                name = failed.name();
+            } catch (std::bad_alloc const&) {
+                char beginning[100];
+                print_error(before, error, {beginning, failed.copy_name(beginning, sizeof beginning)});
+                return;
+            }
+            print_error(before, error, name);
         }
     } catch (...) {
-        std::fprintf(stderr, "coir: on_unhandled_exception itself threw: %s\n",
-                     describe(std::current_exception()).c_str());
+        print_error(k_handler_threw, std::current_exception());
     }
 }
 
@@ -278,7 +314,7 @@ void report_unhandled_here(std::exception_ptr const& error) noexcept {
     if (task != nullptr) {
         report_unretrieved(*task, here->home().number(), error);
     } else {
-        std::fprintf(stderr, "coir: unhandled exception in a generator or coroutine: %s\n", describe(error).c_str());
+        print_error("unhandled exception in a generator or coroutine", error);
     }
 }
 
@@ -294,12 +330,10 @@ void report_unretrieved_error(shared_state_base& state) noexcept {
             auto const handler = here->home().on_unhandled();
             (*handler)(task_ref(state_ptr<task_base>::share(current)), error);
         } else {
-            std::fprintf(stderr, "coir: unhandled exception in a future that nobody looked at: %s\n",
-                         describe(error).c_str());
+            print_error("unhandled exception in a future that nobody looked at", error);
         }
     } catch (...) {
-        std::fprintf(stderr, "coir: on_unhandled_exception itself threw: %s\n",
-                     describe(std::current_exception()).c_str());
+        print_error(k_handler_threw, std::current_exception());
     }
 }
 

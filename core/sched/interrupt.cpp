@@ -2,16 +2,21 @@
 //
 // Ctrl-C for coir::run: the first one cancels the main task, the second ends the process.
 // The handler only counts and writes to an eventfd; a thread that exists for this alone does the rest, because cancelling
-// takes locks. The previous handler comes back with the end of the run.
+// takes locks. The previous handler comes back with the end of the run; the eventfd is closed when nobody is in this one any
+// more: another thread may have been interrupted before, and the number may be somebody else's descriptor by then.
+// Dekker, all seq_cst: the handler writes `inside` and reads notify_fd, the end of the run the other way round.
 
+#include <coir/core/base/back_off.hpp>
 #include <coir/core/sched/runtime.hpp>
 
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <memory>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -22,33 +27,42 @@ namespace {
 // One run at a time can own the signal; the handler reaches it through these.
 std::atomic<int> notify_fd{-1};
 std::atomic<int> interrupts{0};
+std::atomic<int> inside{0};  // threads in the handler
 
 extern "C" void coir_on_sigint(int signal) {
     int const saved = errno;
+    inside.fetch_add(1);
     if (interrupts.fetch_add(1) > 0) {
         std::signal(signal, SIG_DFL);
         std::raise(signal);
     }
-    std::uint64_t const one = 1;
-    [[maybe_unused]] auto const written = ::write(notify_fd.load(), &one, sizeof one);
+    if (int const fd = notify_fd.load(); fd >= 0) {
+        std::uint64_t const one = 1;
+        [[maybe_unused]] auto const written = ::write(fd, &one, sizeof one);
+    }
+    inside.fetch_sub(1);
     errno = saved;
 }
 
 }  // namespace
 
 struct interrupt_handler::watcher {
-    explicit watcher(task_ref target) : target_(std::move(target)) {
+    watcher() {
         fd_ = ::eventfd(0, EFD_CLOEXEC);
         if (fd_ < 0) {
             throw std::system_error(errno, std::system_category(), "coir: cannot watch for Ctrl-C");
         }
         interrupts.store(0);
         notify_fd.store(fd_);
-        thread_ = std::thread([this] { watch(); });
         struct sigaction action {};
         action.sa_handler = &coir_on_sigint;
         action.sa_flags = SA_RESTART;
         ::sigaction(SIGINT, &action, &previous_);
+    }
+
+    // What has come before lies in the descriptor.
+    void start(task_ref target) {
+        thread_ = std::thread([this, target = std::move(target)] { watch(target); });
     }
 
     ~watcher() {
@@ -56,12 +70,17 @@ struct interrupt_handler::watcher {
         stop_.store(true);
         std::uint64_t const one = 1;
         [[maybe_unused]] auto const written = ::write(fd_, &one, sizeof one);
-        thread_.join();
+        if (thread_.joinable()) {
+            thread_.join();
+        }
         notify_fd.store(-1);
+        for (back_off wait; inside.load() != 0;) {
+            wait.pause();
+        }
         ::close(fd_);
     }
 
-    void watch() {
+    void watch(task_ref const& target) {
         for (;;) {
             std::uint64_t count = 0;
             if (::read(fd_, &count, sizeof count) < 0 && errno == EINTR) {
@@ -70,19 +89,23 @@ struct interrupt_handler::watcher {
             if (stop_.load()) {
                 return;
             }
-            target_.cancel("interrupted by Ctrl-C");
+            target.cancel("interrupted by Ctrl-C");
         }
     }
 
-    task_ref target_;
     int fd_ = -1;
     std::atomic<bool> stop_{false};
     struct sigaction previous_ {};
     std::thread thread_;
 };
 
-interrupt_handler::interrupt_handler(bool wanted, task_ref target)
-    : watcher_(wanted ? std::make_unique<watcher>(std::move(target)) : nullptr) {}
+interrupt_handler::interrupt_handler(bool wanted) : watcher_(wanted ? std::make_unique<watcher>() : nullptr) {}
+
+void interrupt_handler::cancels(task_ref target) {
+    if (watcher_ != nullptr) {
+        watcher_->start(std::move(target));
+    }
+}
 
 interrupt_handler::~interrupt_handler() = default;
 

@@ -3,6 +3,8 @@
 // The worker's loop: takes the next task and runs it, here or on the stack that it was suspended on.
 // Every idle and every parked fiber has a frame of loop() at its bottom: keep that frame, and step()'s, small.
 
+#include "core/base/fault.hpp"
+#include "core/base/held_locks.hpp"
 #include "core/fiber/stack_pool.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/worker.hpp"
@@ -130,6 +132,7 @@ task_base* worker::next_starved() noexcept {
 }
 
 void worker::finish(task_base& task) noexcept {
+    COIR_FORGET_LOCKS();
     if (task.has(task_base::k_on_strand)) [[unlikely]] {
         pass_turn(task);
     }
@@ -185,6 +188,7 @@ void worker::after_switch() noexcept {
         hold_eager_caller(*after_task_);
         break;
     case after::publish_task:
+        COIR_FAULT_DELAY(delay_publish);
         if (after_task_->state_of_run() == task_base::run_state::started_on_strand) [[unlikely]] {
             pass_turn(*after_task_);  // before it can be seen, run and end: until then it keeps its strand alive
         }
@@ -214,6 +218,7 @@ void worker::keep_idle(fiber& f) noexcept {
 }
 
 void worker::park_current(worker* self) noexcept {
+    COIR_CHECK_NO_LOCK_HELD(*self->current_task());
     self->give_open_calls_away();
     task_base& task = *self->current_task();
     task.suspended_on = self->current;
@@ -236,6 +241,7 @@ void worker::park_current(worker* self) noexcept {
 }
 
 void worker::yield(worker* self) noexcept {
+    COIR_CHECK_NO_LOCK_HELD(*self->current_task());
     self->give_open_calls_away();
     task_base& task = *self->current_task();
     for (;;) {
@@ -309,6 +315,7 @@ void worker::pass_turn(task_base& leaving) noexcept {
 // The caller waits, off its stack but in no queue, until this worker next asks for a task: that is when the eager one has
 // suspended or ended. On the same strand it waits for its turn instead, as the first of all.
 void worker::run_eagerly(worker* self, task_base& task) {
+    COIR_CHECK_NO_LOCK_HELD(*self->current_task());
     self->give_open_calls_away();
     task_base& caller = *self->current_task();
     bool const on_strand = task.has(task_base::k_on_strand);
@@ -353,13 +360,20 @@ bool worker::has_room_in_place() const noexcept {
 // Somebody who spawns and awaits in a loop never suspends. Once in a while he has to, and lets the others have a turn.
 // Seldom: a tree of tasks that is refused a place goes breadth first for a step, and parks a stack.
 bool worker::has_run_long_in_place() noexcept {
+    if (!others_are_due()) {
+        return false;
+    }
+    look_around();
+    return true;
+}
+
+bool worker::others_are_due() noexcept {
     until_turn_check_ = k_in_place_between_checks;
     auto const now = std::chrono::steady_clock::now();
     if (now - last_turn_ < k_longest_in_place) {
         return false;
     }
     last_turn_ = now;
-    look_around();
     return true;
 }
 
@@ -376,19 +390,23 @@ bool worker::try_run_in_place(task_base& awaited) noexcept {
         return false;  // one on a strand could not let it go when the other one waits
     }
     // Of the exceptions that the waiting task is just handling the other one knows nothing.
-    eh_state const of_waiting = *self->eh;
-    bool const may_be_cancelled = !waiting->is_shielded() && of_waiting.uncaught_exceptions == 0;
+    void* const caught_by_waiting = self->eh->caught_exceptions;
+    bool const may_be_cancelled = !waiting->is_shielded() && self->eh->uncaught_exceptions == 0;
     if (!may_be_cancelled || waiting->cancel_is_pending() || self->owes_a_turn() || !self->has_room_in_place() ||
         !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
         return false;
     }
     self->give_open_calls_away();
-    *self->eh = eh_state{};
+    if (caught_by_waiting != nullptr) [[unlikely]] {
+        self->eh->caught_exceptions = nullptr;
+    }
     self->set_current(&awaited);
     awaited.run_in_place_for(*waiting);
     self = this_worker();
     self->set_current(waiting);
-    *self->eh = of_waiting;
+    if (caught_by_waiting != nullptr) [[unlikely]] {  // the other one has left none behind
+        self->eh->caught_exceptions = caught_by_waiting;
+    }
     self->counters_.tasks_ended.add_release(1);
     self->home_.task_ended();
     // Its entry is still in some queue. Tasks are awaited in the order of their spawning or the other way round, so it

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/sched/monitor.hpp"
 
+#include "core/base/fault.hpp"
 #include "core/base/thread_name.hpp"
 #include "core/sched/deadlock.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/thread_place.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <new>
 #include <string>
@@ -19,11 +21,17 @@ namespace {
 constexpr auto k_tick = std::chrono::milliseconds(10);
 // A runtime that rests now and then only does not send its monitor to sleep each time: waking it costs a system call.
 constexpr int k_quiet_ticks = 10;
+// A thread of the program's own that could still wake somebody may come to wait for good itself, and nobody is told of that. So
+// the monitor asks again, twice as late each time, and at last no more: a runtime that rests wakes up for nothing some ten
+// times in its first two minutes. Guessed.
+constexpr auto k_ask_again = std::chrono::milliseconds(200);
+constexpr auto k_ask_no_more = std::chrono::minutes(1);
 
 }  // namespace
 
 monitor::monitor(scheduler& home)
-    : home_(home), watched_(home.worker_count()), events_(std::make_unique<epoll_event[]>(reactor::k_batch)) {}
+    : home_(home), watched_(home.worker_count()), events_(std::make_unique<epoll_event[]>(reactor::k_batch)),
+      sections_(home) {}
 
 monitor::~monitor() {
     stop();
@@ -50,20 +58,26 @@ void monitor::worker_is_up() noexcept {
 void monitor::run() noexcept {
     name_this_thread(home_.name_of_threads(), "watch");
     int quiet = 0;
+    std::chrono::nanoseconds pause = k_ask_again;
     while (!stopping_.load(std::memory_order_acquire)) {
         quiet = everybody_rests() ? quiet + 1 : 0;
+        pause = quiet == 0 ? k_ask_again : pause;
         if (quiet > k_quiet_ticks) {
             outlook const seen = outlook_of(home_);
             if (seen == outlook::deadlock) {
                 home_.break_deadlock();
             }
             if (seen != outlook::unsettled) {
-                sleep_until_somebody_is_up();
-                quiet = 0;
+                bool const ask_again = seen == outlook::uncertain && pause < k_ask_no_more;
+                if (sleep_until_somebody_is_up(ask_again ? std::chrono::steady_clock::now() + pause : k_never)) {
+                    quiet = 0;
+                } else {
+                    pause *= 2;
+                }
                 continue;
             }
         }
-        static_cast<void>(parker_.park_until(std::chrono::steady_clock::now() + k_tick));
+        pass_a_tick();
         auto const now = std::chrono::steady_clock::now();
         for (unsigned i = 0; i < home_.worker_count(); ++i) {
             look_after(home_.worker_at(i), watched_[i], now);
@@ -80,22 +94,38 @@ bool monitor::everybody_rests() const noexcept {
     return true;
 }
 
-void monitor::sleep_until_somebody_is_up() noexcept {
+bool monitor::sleep_until_somebody_is_up(time_point deadline) noexcept {
     asleep_.store(true, std::memory_order_seq_cst);
     if (!everybody_rests()) {
         asleep_.store(false, std::memory_order_relaxed);
-        return;  // perhaps somebody has left a token by now: the next tick is over at once then
+        return true;  // perhaps somebody has left a token by now: the next tick looks around once more then
     }
-    parker_.park();
+    bool const woken = parker_.park_until(deadline);
     asleep_.store(false, std::memory_order_relaxed);
+    return woken;
+}
+
+// A tick is not shorter for the looks at blocking sections in between: a worker that has not looked around since the last
+// tick is taken for a kept one.
+void monitor::pass_a_tick() noexcept {
+    auto const end = std::chrono::steady_clock::now() + k_tick;
+    for (auto now = end - k_tick; now < end && !stopping_.load(std::memory_order_acquire);
+         now = std::chrono::steady_clock::now()) {
+        if (sections_.is_on() && now >= sections_.next_look()) {
+            sections_.look();
+        }
+        static_cast<void>(parker_.park_until(sections_.is_on() ? std::min(end, sections_.next_look()) : end));
+    }
 }
 
 void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     std::uint64_t const looks = w.looks();
-    std::uint64_t const turns = looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read();
+    // A blocking section counts as a suspension.
+    std::uint64_t const turns =
+        looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read() + w.section().read();
     task_base const* const task = w.current_task();
     bool const rests = w.rests();
-    if (looks == state.looks && !rests) {
+    if ((looks == state.looks && !rests) || COIR_FAULT(take_over)) {
         take_over(w);
     }
     state.looks = looks;

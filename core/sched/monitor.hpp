@@ -15,10 +15,13 @@
 //
 // Invariants
 //   1. Nothing happens twice: a timer is claimed under the lock of its heap, an edge-triggered event is handed out
-//      once, a queue is stolen from as always. So it does no harm if the owner comes back in the middle of it.
+//      once, a queue is stolen from as always. So it does no harm if the owner comes back in the middle of it, or even
+//      goes to sleep: an interrupt of the owner's that the monitor finds in the poller is made once more.
 //   2. While all workers rest the monitor sleeps too, and costs nothing. Before it does it says so (asleep_), and
 //      then looks at them once more; a worker that ends its rest says that first, then looks at asleep_. All four are
 //      seq_cst: one of them sees the other.
+//
+// A task that blocks its thread in coir::blocking() is looked after as well, more often: section_watch.hpp.
 //
 // A task that keeps its worker beyond runtime_options::stall_threshold, with no other task having its turn, is reported
 // once, with the place where it is.
@@ -26,6 +29,7 @@
 // is inside a system call.
 
 #include "core/park/parker.hpp"
+#include "core/sched/section_watch.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -56,6 +60,12 @@ public:
 
     /// By a worker that has just ended its rest.
     void worker_is_up() noexcept;
+    /// By a worker whose task has just begun to block: it is handed to another thread if that lasts.
+    void section_begins() noexcept {
+        if (sections_.must_be_woken()) {
+            parker_.unpark();
+        }
+    }
 
 private:
     using time_point = std::chrono::steady_clock::time_point;
@@ -70,7 +80,9 @@ private:
 
     void run() noexcept;
     bool everybody_rests() const noexcept;
-    void sleep_until_somebody_is_up() noexcept;
+    /// True if somebody is; false at the deadline.
+    bool sleep_until_somebody_is_up(time_point deadline) noexcept;
+    void pass_a_tick() noexcept;
     void look_after(worker& w, watched& state, time_point now) noexcept;
     void take_over(worker& w) noexcept;
     void report(worker& w, std::chrono::nanoseconds kept) noexcept;
@@ -78,6 +90,7 @@ private:
     scheduler& home_;
     std::vector<watched> watched_;
     std::unique_ptr<epoll_event[]> events_;
+    section_watch sections_;
     std::atomic<bool> asleep_{false};
     std::atomic<bool> stopping_{false};
     thread_parker parker_;

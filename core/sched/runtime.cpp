@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/sched/runtime.hpp>
 
+#include "core/sched/blocking_section.hpp"
+#include "core/sched/deadlock.hpp"
 #include "core/sched/scheduler.hpp"
 
 #include <coir/core/base/errors.hpp>
 #include <coir/core/base/tls.hpp>
+
+#include <new>
+#include <optional>
+#include <system_error>
 
 namespace coir {
 
@@ -21,6 +27,15 @@ void runtime::destroyer::operator()(detail::scheduler* s) const noexcept {
 }
 
 void runtime::shutdown() {
+    detail::worker* const here = detail::this_worker();
+    std::optional<detail::blocking_section> meanwhile;
+    if (here != nullptr && here->current_task() != nullptr && &here->home() != scheduler_.get()) {
+        try {
+            meanwhile.emplace(*here);
+        } catch (std::system_error const&) {  // there is no thread to be had: then this worker waits too
+        } catch (std::bad_alloc const&) {
+        }
+    }
     scheduler_->shut_down();
 }
 
@@ -32,6 +47,14 @@ void runtime::throw_if_deadlocked() const {
 
 runtime_stats runtime::stats() const {
     return scheduler_->stats();
+}
+
+std::optional<std::string> runtime::describe_waits(std::chrono::nanoseconds patience) const {
+    detail::worker* const here = detail::this_worker();
+    if (here != nullptr && &here->home() == scheduler_.get()) {
+        throw invalid_state("coir::runtime::describe_waits in one of its own tasks, which therefore does not wait");
+    }
+    return detail::describe_waits_at_rest(*scheduler_, patience);
 }
 
 runtime& runtime::current() {

@@ -11,8 +11,10 @@
 #include <coir/core/sched/options.hpp>
 #include <coir/core/task/task.hpp>
 
+#include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -43,9 +45,6 @@ public:
     template <class F, class... Args>
         requires(!std::is_same_v<std::decay_t<F>, task_options>)
     auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
-        static_assert(
-            detail::spawnable<F, Args...>,
-            "runtime::spawn: the first argument must be callable with the others, which are decayed and moved");
         return detail::spawn_in(&home(), nullptr, std::forward<F>(f), std::forward<Args>(args)...);
     }
     template <class F, class... Args>
@@ -55,11 +54,18 @@ public:
 
     /// Cancels every task, waits until all have ended, shuts the default executor down and stops the workers. Until a task
     /// has ended, each of its suspension points throws `cancelled`; one that refuses to end is named in a warning on stderr,
-    /// and waited for. Blocks the calling thread. Calling it again does nothing. Throws invalid_state in a task of this
-    /// runtime.
+    /// and waited for. Blocks the calling thread; of a task of another runtime as blocking() does. Calling it again does
+    /// nothing. Throws invalid_state in a task of this runtime.
     void shutdown();
 
     runtime_stats stats() const;
+
+    /// Who waits for what, who holds it, and the circle if there is one, a line for each task, as deadlock_error tells it: for
+    /// a program that hangs while a thread of its own could still wake a task, so that coir may not call it a deadlock. Waits
+    /// until no worker has anything to do, at most `patience`; nullopt if there is always some task that runs. Any thread but
+    /// this runtime's workers: throws invalid_state in one of its tasks. Blocks; what would wake a task meanwhile waits
+    /// until the text is there. Throws std::bad_alloc.
+    std::optional<std::string> describe_waits(std::chrono::nanoseconds patience = std::chrono::seconds(1)) const;
 
     /// The runtime of the calling task. Throws no_running_runtime outside of one.
     static runtime& current();
@@ -93,10 +99,13 @@ bool in_a_task() noexcept;
 /// returns the status that main() is to end with.
 std::optional<int> enter_main(int argc, char** argv);
 
-/// Makes Ctrl-C cancel a task, as runtime_options::handle_sigint says, for as long as it lives.
+/// Makes Ctrl-C cancel a task, as runtime_options::handle_sigint says, for as long as it lives. It has the signal from its
+/// making on, so that the task may begin after that, and loses none that comes before it knows the task.
 class interrupt_handler {
 public:
-    interrupt_handler(bool wanted, task_ref target);
+    explicit interrupt_handler(bool wanted);
+    /// Which task that is. Once. Throws std::system_error.
+    void cancels(task_ref target);
     interrupt_handler(interrupt_handler const&) = delete;
     interrupt_handler& operator=(interrupt_handler const&) = delete;
     ~interrupt_handler();
@@ -110,8 +119,9 @@ template <class F, class... Args>
 decltype(auto) run_with(runtime_options options, F&& f, Args&&... args) {
     bool const handle_sigint = options.handle_sigint;
     runtime home(std::move(options));
+    interrupt_handler ctrl_c(handle_sigint);
     auto main = home.spawn(task_options{.name = "main"}, std::forward<F>(f), std::forward<Args>(args)...);
-    interrupt_handler const on_interrupt(handle_sigint, main.ref());
+    ctrl_c.cancels(main.ref());
     main.wait();
     home.shutdown();
     return home.get_or_throw_deadlock(main);
@@ -123,7 +133,8 @@ decltype(auto) run_with(runtime_options options, F&& f, Args&&... args) {
 /// the default executor down, and returns f's result or rethrows its exception. Inside a task: runs f as a child task and
 /// waits for it.
 template <class F, class... Args>
-    requires(!std::is_same_v<std::decay_t<F>, runtime_options> && detail::spawnable<F, Args...>)
+    requires(!std::is_same_v<std::decay_t<F>, runtime_options> && !std::is_arithmetic_v<std::remove_cvref_t<F>> &&
+             detail::meant_to_be_called<F, Args...>)
 decltype(auto) run(F&& f, Args&&... args) {
     if (detail::in_a_task()) {
         return spawn(std::forward<F>(f), std::forward<Args>(args)...).get();
@@ -134,8 +145,6 @@ decltype(auto) run(F&& f, Args&&... args) {
 /// The same with options. Throws invalid_state inside a task.
 template <class F, class... Args>
 decltype(auto) run(runtime_options options, F&& f, Args&&... args) {
-    static_assert(detail::spawnable<F, Args...>,
-                  "coir::run: the second argument must be callable with those after it, which are decayed and moved");
     if (detail::in_a_task()) {
         detail::throw_no_state("coir::run with options inside a task: nested runs share the runtime that they are in");
     }
@@ -150,8 +159,9 @@ bool serve_if_worker(int argc, char** argv);
 /// For main(): `f()` or `f(argc, argv)` as the main task of a runtime. Returns its result, 0 for void. The worker processes
 /// of a process pool begin here too: in one, f is not called.
 template <class F>
-    requires(std::is_invocable_v<F> || std::is_invocable_v<F, int, char**>)
 int run(int argc, char** argv, F&& f) {
+    static_assert(std::is_invocable_v<F> || std::is_invocable_v<F, int, char**>,
+                  "coir::run: f must be callable as f() or f(argc, argv)");
     if (std::optional<int> const status = detail::enter_main(argc, argv)) {
         return *status;
     }
@@ -163,7 +173,7 @@ int run(int argc, char** argv, F&& f) {
             } else {
                 return static_cast<int>(std::invoke(f, argc, argv));
             }
-        } else if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
+        } else if constexpr (std::is_void_v<detail::call_result_t<F>>) {
             std::invoke(f);
             return 0;
         } else {

@@ -130,6 +130,9 @@ void scheduler::stop_threads() noexcept {
     monitor_.stop();
     stopping_.store(true, std::memory_order_seq_cst);
     wake_all_workers();
+    for (auto& w : workers_) {
+        w->release_spare_thread();
+    }
     carriers_.stop();
     auto& runtimes = all_runtimes();
     std::lock_guard const guard(runtimes.lock);
@@ -254,17 +257,24 @@ void scheduler::break_deadlock() noexcept {
             std::lock_guard const guard(deadlock_lock_);
             deadlock_->swap(report);
         }
+        auto const reason = keep_reason("deadlock");
         for (auto const& task : tasks) {
-            task->request_cancel("deadlock");
+            task->request_cancel(reason);
         }
     } catch (std::bad_alloc const&) {
         std::fputs("coir: all tasks wait, and nobody can wake one of them (no memory for more)\n", stderr);
+        cancel_live_tasks([](task_base& task) noexcept { task.request_cancel(nullptr); });
     }
 }
 
 std::optional<std::string> scheduler::deadlock_report() const {
     std::lock_guard const guard(deadlock_lock_);
     return deadlock_;
+}
+
+bool scheduler::all_kept_down::all_rest() const noexcept {
+    return home_.injector_.empty() && std::all_of(home_.workers_.begin(), home_.workers_.end(),
+                                                  [](auto const& w) { return w->rests() && w->thief().empty(); });
 }
 
 void scheduler::with_live(std::uint32_t number, void (*action)(scheduler&, void*) noexcept, void* context) noexcept {
@@ -288,19 +298,46 @@ std::shared_ptr<void> scheduler::attachment_or_make(attachment (*make)()) {
 
 void scheduler::set_attachment(attachment value) {
     std::lock_guard const guard(attachment_lock_);
+    if (attachment_.object && attachment_.object != value.object) {
+        replaced_attachments_.push_back(attachment_);
+    }
+    std::erase_if(replaced_attachments_, [&value](attachment const& each) { return each.object == value.object; });
     std::swap(attachment_, value);
 }
 
-void scheduler::end_attachment() {
-    attachment last;
-    {
-        std::lock_guard const guard(attachment_lock_);
-        std::swap(attachment_, last);
-    }
-    if (last.object) {
+// The last one first: it may hand its work on to one before it.
+void scheduler::end_attachments() {
+    for (;;) {
+        attachment last;
+        {
+            std::lock_guard const guard(attachment_lock_);
+            std::swap(attachment_, last);
+            if (!replaced_attachments_.empty()) {
+                std::swap(attachment_, replaced_attachments_.back());
+                replaced_attachments_.pop_back();
+            }
+        }
+        if (!last.object) {
+            return;
+        }
         last.at_end(last.object.get());
     }
 }
+
+namespace {
+
+// A reference to a record, taken for this call: the task in it, if it is one of this runtime that lives.
+state_ptr<task_base> as_live_task(void* record, scheduler const& home) noexcept {
+    auto const state = state_ptr<shared_state_base>::adopt(static_cast<shared_state_base*>(record));
+    if (!state->is_task() || state->is_done()) {
+        return {};
+    }
+    auto* const task = static_cast<task_base*>(state.get());
+    bool const lives_here = &task->home() == &home && task->state_of_run() != task_base::run_state::dormant;
+    return lives_here ? state_ptr<task_base>::share(task) : state_ptr<task_base>{};
+}
+
+}  // namespace
 
 std::vector<state_ptr<task_base>> scheduler::live_tasks() const {
     struct search {
@@ -310,17 +347,27 @@ std::vector<state_ptr<task_base>> scheduler::live_tasks() const {
     for_each_live_record(
         [](void* record, void* context) {
             auto& s = *static_cast<search*>(context);
-            auto const state = state_ptr<shared_state_base>::adopt(static_cast<shared_state_base*>(record));
-            if (!state->is_task() || state->is_done()) {
-                return;
-            }
-            auto* const task = static_cast<task_base*>(state.get());
-            if (&task->home() == s.home && task->state_of_run() != task_base::run_state::dormant) {
-                s.found.push_back(state_ptr<task_base>::share(task));
+            if (auto task = as_live_task(record, *s.home)) {
+                s.found.push_back(std::move(task));
             }
         },
         &all);
     return std::move(all.found);
+}
+
+void scheduler::cancel_live_tasks(void (*cancel)(task_base&) noexcept) const noexcept {
+    struct action {
+        scheduler const* home;
+        void (*cancel)(task_base&) noexcept;
+    } each{this, cancel};
+    for_each_live_record(
+        [](void* record, void* context) {
+            auto const& a = *static_cast<action*>(context);
+            if (auto const task = as_live_task(record, *a.home)) {
+                a.cancel(*task);
+            }
+        },
+        &each);
 }
 
 }  // namespace coir::detail

@@ -22,6 +22,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace coir {
@@ -41,7 +42,9 @@ public:
 
     runtime_options const& options() const noexcept { return options_; }
     /// What the names of its threads begin with.
-    std::string name_of_threads() const { return options_.name.empty() ? "coir" : options_.name; }
+    std::string_view name_of_threads() const noexcept {
+        return options_.name.empty() ? "coir" : std::string_view(options_.name);
+    }
     std::uint32_t number() const noexcept { return number_; }
     unsigned worker_count() const noexcept { return options_.workers; }
     worker& worker_at(unsigned index) noexcept { return *workers_[index]; }
@@ -115,13 +118,40 @@ public:
     /// The report, if there was a deadlock.
     std::optional<std::string> deadlock_report() const;
 
+    /// While it lives, no worker that rests gets up. So if all of them rest, no task moves, and what tasks wait for can be
+    /// read where it lies. Not for workers, and not for long.
+    class all_kept_down {
+    public:
+        explicit all_kept_down(scheduler& home) : home_(home), guard_(home.keep_down_lock_) {
+            home.kept_down_.store(true, std::memory_order_seq_cst);
+        }
+        all_kept_down(all_kept_down const&) = delete;
+        all_kept_down& operator=(all_kept_down const&) = delete;
+        ~all_kept_down() { home_.kept_down_.store(false, std::memory_order_seq_cst); }
+
+        /// With nothing that would make one get up.
+        bool all_rest() const noexcept;
+
+    private:
+        scheduler& home_;
+        std::lock_guard<std::mutex> guard_;
+    };
+    /// For a worker that has just said that it rests no more. Either it sees kept_down_ and waits here, or who has set that
+    /// sees that it does not rest: both say theirs before they look at the other's (sequentially consistent).
+    void wait_until_not_kept_down() noexcept {
+        if (kept_down_.load(std::memory_order_seq_cst)) [[unlikely]] {
+            std::lock_guard const until_then(keep_down_lock_);
+        }
+    }
+
     /// Calls `action` if the runtime of this number lives, under the register's lock, which keeps it alive meanwhile.
     static void with_live(std::uint32_t number, void (*action)(scheduler&, void*) noexcept, void* context) noexcept;
 
     using unhandled_handler = std::function<void(task_ref, std::exception_ptr)>;
     std::shared_ptr<unhandled_handler const> on_unhandled() const noexcept { return on_unhandled_; }
 
-    /// What a higher layer keeps here until the runtime ends (the default executor); `at_end` is then called with it.
+    /// What a higher layer keeps here until the runtime ends (the default executor); `at_end` is then called with it. One that
+    /// is replaced is kept as well: its end may have to wait for work, which the replacement must not.
     struct attachment {
         std::shared_ptr<void> object;
         void (*at_end)(void* object) = nullptr;
@@ -131,6 +161,8 @@ public:
 
     /// The tasks of this runtime that have not ended.
     std::vector<state_ptr<task_base>> live_tasks() const;
+    /// The same, without memory for a list.
+    void cancel_live_tasks(void (*cancel)(task_base&) noexcept) const noexcept;
 
 private:
     static runtime_options checked(runtime_options options);
@@ -152,7 +184,7 @@ private:
 
     void start_threads();
     void stop_threads() noexcept;
-    void cancel_all_tasks();
+    void cancel_all_tasks() noexcept;
     void drain();
     void notify_drain() noexcept;
     void wake_all_workers() noexcept;
@@ -179,11 +211,14 @@ private:
     std::condition_variable drained_;
     std::mutex shutdown_lock_;
     bool shut_down_ = false;
+    std::atomic<bool> kept_down_{false};
+    std::mutex keep_down_lock_;
     spin_mutex mutable deadlock_lock_;
     std::optional<std::string> deadlock_;  // under deadlock_lock_
     std::mutex attachment_lock_;
-    void end_attachment();
+    void end_attachments();
     attachment attachment_;
+    std::vector<attachment> replaced_attachments_;
 };
 
 }  // namespace coir::detail

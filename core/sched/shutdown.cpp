@@ -9,6 +9,7 @@
 //   5. The workers stop.
 // The records of tasks live on as long as there are handles.
 
+#include "core/sched/blocking_section.hpp"
 #include "core/sched/scheduler.hpp"
 
 #include <coir/core/base/back_off.hpp>
@@ -16,6 +17,7 @@
 #include <coir/core/base/tls.hpp>
 
 #include <cstdio>
+#include <new>
 #include <string>
 
 namespace coir::detail {
@@ -29,7 +31,8 @@ constexpr auto k_warn_after = std::chrono::seconds(5);
 
 void scheduler::shut_down() {
     worker* const here = this_worker();
-    if (here != nullptr && &here->home() == this) {
+    auto const* const section = static_cast<blocking_section*>(this_blocking_section());
+    if ((here != nullptr && &here->home() == this) || (section != nullptr && &section->task().home() == this)) {
         throw invalid_state("a runtime cannot be shut down by one of its own tasks");
     }
     std::lock_guard const once(shutdown_lock_);
@@ -39,7 +42,7 @@ void scheduler::shut_down() {
     closed_.store(true, std::memory_order_seq_cst);
     shutting_down_.store(true, std::memory_order_seq_cst);
     drain();
-    end_attachment();
+    end_attachments();
     stop_threads();
     for (back_off wait; foreign_wakers_.load(std::memory_order_acquire) != 0;) {
         wait.pause();
@@ -48,10 +51,8 @@ void scheduler::shut_down() {
     shut_down_ = true;
 }
 
-void scheduler::cancel_all_tasks() {
-    for (auto const& task : live_tasks()) {
-        task->cancel_for_shutdown();
-    }
+void scheduler::cancel_all_tasks() noexcept {
+    cancel_live_tasks([](task_base& task) noexcept { task.cancel_for_shutdown(); });
 }
 
 void scheduler::drain() {
@@ -95,8 +96,12 @@ void scheduler::notify_drain() noexcept {
 
 void scheduler::warn_of_refusers() {
     std::string names;
-    for (auto const& task : live_tasks()) {
-        names += (names.empty() ? "'" : ", '") + task->name() + "'";
+    try {
+        for (auto const& task : live_tasks()) {
+            names += (names.empty() ? "'" : ", '") + task->name() + "'";
+        }
+    } catch (std::bad_alloc const&) {
+        names.clear();  // and what is there to be said goes without them
     }
     std::fprintf(stderr, "coir: still waiting for tasks that do not end although they were cancelled: %s\n",
                  names.c_str());

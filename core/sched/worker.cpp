@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace coir::detail {
 namespace {
 
@@ -33,14 +35,19 @@ std::size_t three_quarters(std::size_t stack_size) noexcept {
     return size - size / 4;
 }
 
-void pin_this_thread(unsigned index) {
+// -1: none.
+int core_for(unsigned index) {
     auto const cores = allowed_cores();
-    if (cores.empty()) {
+    return cores.empty() ? -1 : static_cast<int>(cores[index % cores.size()]);
+}
+
+void pin_this_thread(int core) noexcept {
+    if (core < 0) {
         return;
     }
     cpu_set_t mask;
     CPU_ZERO(&mask);
-    CPU_SET(cores[index % cores.size()], &mask);
+    CPU_SET(static_cast<unsigned>(core), &mask);
     ::pthread_setaffinity_np(::pthread_self(), sizeof mask, &mask);
 }
 
@@ -55,6 +62,9 @@ worker::worker(scheduler& home, unsigned index)
     : home_(home), index_(index), shared_(home.worker_count() > 1), seeded_(home.options().seed.has_value()),
       room_in_place_(three_quarters(home.options().stack_size)),
       random_(first_random(home.options().seed.value_or(index))), queue_(deque_options{.shared = shared_}) {
+    if (home.options().pin_workers) {
+        core_ = core_for(index);
+    }
     forks_.idlers = &home.idlers();
     fill_reserve();
 }
@@ -79,12 +89,11 @@ fiber_thread* worker::carry(fiber& own) noexcept {
     attach_to_this_thread(own);
     take_this_thread();
     name_this_thread(home_.name_of_threads(), index_);
-    if (home_.options().pin_workers) {
-        pin_this_thread(index_);
-    }
+    pin_this_thread(core_);
     last_turn_ = std::chrono::steady_clock::now();
     thread_id_.store(static_cast<pid_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
     rests_.store(false, std::memory_order_seq_cst);
+    home_.wait_until_not_kept_down();
     home_.watcher().worker_is_up();
     fiber_thread* const arrived = switch_fiber(this, idle_fibers_.pop());
     if (arrived == this) {
@@ -95,13 +104,43 @@ fiber_thread* worker::carry(fiber& own) noexcept {
     return arrived;
 }
 
-void worker::leave(worker* self) noexcept {
-    self->set_current(nullptr);
+void worker::arrive(fiber_thread* thread) noexcept {
+    static_cast<worker*>(thread)->after_switch();
+}
+
+void worker::keep_a_spare_thread() {
+    if (spare_ == nullptr) {
+        spare_ = &home_.threads().reserve();
+    }
+}
+
+void worker::release_spare_thread() noexcept {
+    if (spare_ != nullptr) {
+        home_.threads().give_back(*std::exchange(spare_, nullptr));
+    }
+}
+
+void worker::leave_thread() noexcept {
+    set_current(nullptr);
     leave_this_thread();
 }
 
-void worker::arrive(fiber_thread* thread) noexcept {
-    static_cast<worker*>(thread)->after_switch();
+void worker::come_back_to(task_base& task) noexcept {
+    take_this_thread();
+    set_current(&task);
+}
+
+void worker::hand_over_to_spare() noexcept {
+    carrier& next = *std::exchange(spare_, nullptr);
+    home_.threads().hand_over(*this, next);
+}
+
+bool worker::hand_over_section(std::uint64_t number) noexcept {
+    if (!section_.take(number)) {
+        return false;
+    }
+    hand_over_to_spare();
+    return true;
 }
 
 // It has been counted.

@@ -22,10 +22,12 @@
 //   3. Nothing derived from a worker pointer is used after a call that may suspend: switch_to() returns the worker on which
 //      the fiber goes on.
 
+#include "core/base/fault.hpp"
 #include "core/fiber/fiber_pool.hpp"
 #include "core/fiber/switch.hpp"
 #include "core/io/reactor.hpp"
 #include "core/queue/deque.hpp"
+#include "core/sched/blocking_word.hpp"
 #include "core/sched/counters.hpp"
 #include "core/task/record_cache.hpp"
 #include "core/time/timers.hpp"
@@ -41,6 +43,7 @@
 
 namespace coir::detail {
 
+class carrier;
 class scheduler;
 
 /// Tasks in the order of their coming, linked through queue_next. Not synchronised.
@@ -97,10 +100,25 @@ public:
     /// Runs this worker on the calling thread, whose own stack is `own`. Returns what comes back to that stack: this worker,
     /// when the scheduler has stopped it, or the section for whose sake it was handed to another thread.
     fiber_thread* carry(fiber& own) noexcept;
-    /// By the thread that carries `self`, on the stack of its current task: it does so no longer.
-    static void leave(worker* self) noexcept;
     /// Behind a switch to the stack of a task that had left its worker: the worker on which it now is takes over.
     static void arrive(fiber_thread* thread) noexcept;
+
+    // --- for tasks that block their threads (blocking_section) ---------------------------------------------------------
+    blocking_word& section() noexcept { return section_; }
+    /// Sees to it that another thread stands by to carry this worker. Throws std::system_error or std::bad_alloc.
+    void keep_a_spare_thread();
+    /// It is not needed any more: no task is left.
+    void release_spare_thread() noexcept;
+    /// Would somebody or something wait if this worker stood still for a moment?
+    bool has_work_for_others() noexcept;
+    /// By the thread that carries this worker, on the stack of its current task: it does so no longer.
+    void leave_thread() noexcept;
+    /// The same thread carries it again, and goes on with that task.
+    void come_back_to(task_base& task) noexcept;
+    /// By whoever has it now, and leaves it to the spare thread.
+    void hand_over_to_spare() noexcept;
+    /// By the monitor, if the section of this number still goes on. False: it does not.
+    bool hand_over_section(std::uint64_t number) noexcept;
 
     // --- called by the running task (tasks.cpp) ----------------------------------------------------------------------
     /// Puts a new task into the queue. Throws std::bad_alloc, with nothing changed.
@@ -123,6 +141,13 @@ public:
     }
     /// Lets the others have a turn.
     static void yield(worker* self) noexcept;
+    /// See may_linger() of suspend.hpp.
+    bool may_linger() noexcept;
+    /// Before this worker next takes a task, it looks at its timers, its poller and the injector.
+    void look_at_next_turn() noexcept {
+        until_clock_ = 1;
+        slice_ = 0;
+    }
     /// Leaves the current task's stack; returns when it has been made ready and is its turn.
     static void park_current(worker* self) noexcept;
     /// See core/task/run_in_place.hpp.
@@ -142,7 +167,7 @@ public:
         return next_id_++;
     }
 
-    /// In a runtime with a seed: now and then, lets the others have a turn although the current task need not wait.
+    /// In a runtime with a seed, or by a fault point: now and then, lets the others have a turn although the current task need not wait.
     static void sometimes_yield(worker* self) noexcept;
 
     // --- fork.cpp: calls that the current task has put off, and others may take --------------------------------------
@@ -192,6 +217,7 @@ private:
         return --until_turn_check_ == 0 && has_run_long_in_place();
     }
     COIR_NOINLINE bool has_run_long_in_place() noexcept;
+    COIR_NOINLINE bool others_are_due() noexcept;
     bool has_room_in_place() const noexcept;
     bool take_ready_entry(task_base& task) noexcept;
     void hold_eager_caller(task_base& caller) noexcept;
@@ -208,6 +234,12 @@ private:
         if (--until_clock_ == 0) [[unlikely]] {
             if (task_base* const first = end_of_stretch()) {
                 return first;
+            }
+        }
+        if (shared_ &&
+            COIR_FAULT(steal)) {  // alone it would only have the seed's numbers depend on how often it looked
+            if (task_base* const stolen = steal_from_others()) {
+                return stolen;
             }
         }
         task_base* const task = queue_.owner().take_front();
@@ -238,10 +270,13 @@ private:
         push_queue(task);
     }
     void push_queue(task_base& task) noexcept {
-        if (!queue_.owner().try_push(&task)) [[unlikely]] {
+        if (COIR_FAULT(migrate)) {
+            push_for_all(task);
+        } else if (!queue_.owner().try_push(&task)) [[unlikely]] {
             push_into_full(task);
         }
     }
+    COIR_NOINLINE void push_for_all(task_base& task) noexcept;
     COIR_NOINLINE void push_into_full(task_base& task) noexcept;
     void wake_another() noexcept {
         if (shared_) {
@@ -257,6 +292,7 @@ private:
     unsigned const index_;
     bool const shared_;                // there are other workers
     bool const seeded_;                // everything that may be done in one order or another is decided by random_
+    int core_ = -1;                    // on which to stay; -1: on any
     std::size_t const room_in_place_;  // bytes of stack that a task must have left to run another one on it
 
     std::atomic<task_base*> current_task_{nullptr};  // written by the owner; the monitor has a look at it
@@ -273,6 +309,7 @@ private:
     std::size_t stale_entries_ = 0;  // at most so many entries of this queue are of tasks that were run in place
     std::uint64_t next_id_ = 0;      // of a block that was taken from all ids of the process
     std::uint64_t ids_end_ = 0;
+    carrier* spare_ = nullptr;
 
     fiber_list idle_fibers_;
     task_list starved_;  // claimed, but there was no memory for a stack
@@ -283,6 +320,7 @@ private:
     fork_place forks_;
     timers timers_;
     reactor reactor_;
+    blocking_word section_;
     std::atomic<bool> rests_{true};
     std::atomic<pid_t> thread_id_{0};
 };

@@ -106,16 +106,16 @@ private:
 /// A range of references to the elements in the order in which they end; get() of each returns without waiting. Stepping
 /// on suspends the calling task (blocks a thread) until the next one ends; cancelling it throws `cancelled` there and leaves
 /// the tasks alone. The elements must stay where they are, and refer to what they refer to, as long as the range is used.
-template <detail::range_of_handles Range>
-auto as_completed(Range&& range) -> completed_range<std::remove_reference_t<std::ranges::range_reference_t<Range>>> {
-    using handle = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
-    static_assert(std::is_lvalue_reference_v<Range> || std::ranges::borrowed_range<Range>,
-                  "coir::as_completed refers to the elements of the range: pass one that lives on");
-    std::vector<std::reference_wrapper<handle>> handles;
-    for (handle& h : range) {
-        handles.push_back(h);  // NOLINT(performance-*): not every range knows its size
+template <class Range>
+auto as_completed(Range&& range) {
+    if constexpr (detail::check_range_of_handles<Range>::passed) {
+        using handle = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
+        std::vector<std::reference_wrapper<handle>> handles;
+        for (handle& h : range) {
+            handles.push_back(h);  // NOLINT(performance-*): not every range knows its size
+        }
+        return completed_range<handle>(std::move(handles));
     }
-    return completed_range<handle>(std::move(handles));
 }
 
 }  // namespace coir

@@ -29,10 +29,28 @@ struct awaited<A> {
 template <class A>
 using awaited_t = typename awaited<A>::type;
 
+/// Says in one line that something cannot be awaited.
+template <class... As>
+struct check_awaitable {
+    static constexpr bool passed = ((handle<As> || spawnable<As>)&&...);
+    static_assert(passed, "coir: only a task, a future, a shared_future, or what is callable without arguments can be "
+                          "awaited");
+};
+
 /// A range of handles that its owner keeps: combinators refer to its elements.
 template <class R>
 concept range_of_handles = std::ranges::input_range<R> &&
     std::is_lvalue_reference_v<std::ranges::range_reference_t<R>> && handle<std::ranges::range_reference_t<R>>;
+
+/// The same for a range whose elements will be referred to.
+template <class R>
+struct check_range_of_handles {
+    static constexpr bool lasting = std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R>;
+    static_assert(range_of_handles<R>, "coir: the argument must be a range of tasks or futures, as a vector of them");
+    static_assert(!range_of_handles<R> || lasting,
+                  "coir: the result refers to the elements of the range: pass one that lives on, not a temporary");
+    static constexpr bool passed = range_of_handles<R> && lasting;
+};
 
 /// The state behind a handle. Throws invalid_state for an empty one.
 template <handle A>

@@ -7,7 +7,7 @@ bool call_handle::cancel() const {
     if (!start_->try_take()) {
         return false;
     }
-    cancelled_->store(true, std::memory_order_release);
+    start_->cancelled.store(true, std::memory_order_release);
     caller_.cancel("the call was taken back");  // ends its sleep, if it has begun that
     return true;
 }

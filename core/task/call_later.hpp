@@ -27,6 +27,8 @@ class call_start {
 public:
     bool try_take() noexcept { return !taken_.exchange(true, std::memory_order_acq_rel); }
 
+    std::atomic<bool> cancelled{false};
+
 private:
     std::atomic<bool> taken_{false};
 };
@@ -40,18 +42,16 @@ public:
     /// thread. Does not suspend.
     bool cancel() const;
     /// Was it taken back?
-    bool cancelled() const noexcept { return cancelled_->load(std::memory_order_acquire); }
+    bool cancelled() const noexcept { return start_->cancelled.load(std::memory_order_acquire); }
     /// When it is due; for call_soon() the time of asking.
     clock::time_point when() const noexcept { return when_; }
 
     // For the library.
-    call_handle(std::shared_ptr<detail::call_start> start, task_ref caller, clock::time_point when)
-        : start_(std::move(start)), cancelled_(std::make_shared<std::atomic<bool>>(false)), caller_(std::move(caller)),
-          when_(when) {}
+    call_handle(std::shared_ptr<detail::call_start> start, task_ref caller, clock::time_point when) noexcept
+        : start_(std::move(start)), caller_(std::move(caller)), when_(when) {}
 
 private:
     std::shared_ptr<detail::call_start> start_;
-    std::shared_ptr<std::atomic<bool>> cancelled_;
     task_ref caller_;
     clock::time_point when_;
 };

@@ -3,6 +3,7 @@
 
 #include "core/task/heritage.hpp"
 
+#include <coir/core/base/tls.hpp>
 #include <coir/core/task/fork_record.hpp>
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task_base.hpp>
@@ -22,7 +23,46 @@ task_base& calling_task() {
     return *task;
 }
 
+// Where the values are that whoever calls this sees. Null if it has none, and none can be there.
+std::shared_ptr<context_values const> const* values_here() noexcept {
+    if (task_base* const task = current_task_or_null()) {
+        return task->has(task_base::k_has_context) ? &task->extra().context : nullptr;
+    }
+    context_scope* const scope = this_context_scope();
+    return scope != nullptr ? &scope->values() : nullptr;
+}
+
+// Others look at a task's values while it has open calls: those get what there is at this moment.
+void exchange_values(task_base& task, std::shared_ptr<context_values const>& values) noexcept {
+    give_open_calls_away();
+    task.extra().context.swap(values);
+    task.add_trait(task_base::k_has_context);
+}
+
 }  // namespace
+
+context_scope::context_scope(std::shared_ptr<context_values const> values)
+    : values_(std::move(values)), task_(current_task_or_null()), outer_(this_context_scope()) {
+    if (task_ != nullptr) {
+        task_->extra();  // throws, if at all, now
+        exchange_values(*task_, values_);
+    } else {
+        set_this_context_scope(this);
+    }
+}
+
+context_scope::~context_scope() {
+    if (task_ != nullptr) {
+        exchange_values(*task_, values_);
+    } else {
+        set_this_context_scope(outer_);
+    }
+}
+
+std::shared_ptr<context_values const> values_of_caller() noexcept {
+    auto const* const values = values_here();
+    return values != nullptr ? *values : nullptr;
+}
 
 std::uint64_t new_variable_id() noexcept {
     static std::atomic<std::uint64_t> next{1};
@@ -30,19 +70,20 @@ std::uint64_t new_variable_id() noexcept {
 }
 
 std::shared_ptr<void const> context_value(std::uint64_t id) noexcept {
-    task_base* const task = current_task_or_null();
-    if (task == nullptr || !task->has(task_base::k_has_context)) {
+    auto const* const values = values_here();
+    if (values == nullptr || *values == nullptr) {
         return nullptr;
     }
-    auto const& entries = task->extra().context->entries;
+    auto const& entries = (*values)->entries;
     auto const found = std::ranges::find(entries, id, &context_values::entry::id);
     return found != entries.end() ? found->value : nullptr;
 }
 
 std::shared_ptr<void const> exchange_context_value(std::uint64_t id, std::shared_ptr<void const> value) {
-    task_base& task = calling_task();
-    task_extra& extra = task.extra();
-    auto next = extra.context ? std::make_shared<context_values>(*extra.context) : std::make_shared<context_values>();
+    context_scope* const scope = current_task_or_null() == nullptr ? this_context_scope() : nullptr;
+    task_base* const task = scope == nullptr ? &calling_task() : nullptr;
+    auto const present = values_of_caller();
+    auto next = present != nullptr ? std::make_shared<context_values>(*present) : std::make_shared<context_values>();
     auto const found = std::ranges::find(next->entries, id, &context_values::entry::id);
     std::shared_ptr<void const> previous;
     if (found == next->entries.end()) {
@@ -55,11 +96,14 @@ std::shared_ptr<void const> exchange_context_value(std::uint64_t id, std::shared
             next->entries.erase(found);
         }
     }
-    give_open_calls_away();  // with the values of this moment
-    // What was there ends last: its destructors are the user's, and may come back here.
-    std::shared_ptr<context_values const> const old = std::exchange(extra.context, std::move(next));
-    task.add_trait(task_base::k_has_context);
-    return previous;
+    std::shared_ptr<context_values const> values = std::move(next);
+    if (task != nullptr) {
+        task->extra();  // throws, if at all, now
+        exchange_values(*task, values);
+    } else {
+        scope->values().swap(values);
+    }
+    return previous;  // the values of before end last: their destructors are the user's, and may come back here
 }
 
 void* local_object(std::uint64_t id, local_ptr (*make)(void const* maker), void const* maker) {

@@ -22,9 +22,33 @@ namespace detail {
 
 /// That no other variable of the process has or had.
 std::uint64_t new_variable_id() noexcept;
-/// What the calling task's context holds; null if nothing, and outside of a task.
+struct context_values;
+
+/// While it lives, its maker has these values of the context variables; what it sets meanwhile is gone afterwards. In a task,
+/// and on a plain thread, which has none otherwise. Must end where it was made, the last one first.
+class context_scope {
+public:
+    /// Throws std::bad_alloc.
+    explicit context_scope(std::shared_ptr<context_values const> values);
+    context_scope(context_scope const&) = delete;
+    context_scope& operator=(context_scope const&) = delete;
+    ~context_scope();
+
+    /// On a plain thread: those of now.
+    std::shared_ptr<context_values const>& values() noexcept { return values_; }
+
+private:
+    std::shared_ptr<context_values const> values_;  // in a task: those that it had before
+    task_base* const task_;
+    context_scope* const outer_;  // on a plain thread
+};
+
+/// All values that the caller has now. Null if there are none.
+std::shared_ptr<context_values const> values_of_caller() noexcept;
+
+/// What the caller's context holds; null if nothing, and on a plain thread that has none.
 std::shared_ptr<void const> context_value(std::uint64_t id) noexcept;
-/// Sets it (null: takes it out) and returns what was there. Throws no_running_runtime outside of a task.
+/// Sets it (null: takes it out) and returns what was there. Throws no_running_runtime on such a thread.
 std::shared_ptr<void const> exchange_context_value(std::uint64_t id, std::shared_ptr<void const> value);
 
 using local_ptr = std::unique_ptr<void, void (*)(void*)>;
@@ -34,9 +58,13 @@ void* local_object(std::uint64_t id, local_ptr (*make)(void const* maker), void 
 }  // namespace detail
 
 /// As Python's contextvars: what a task sets is seen by it and by what it spawns afterwards, which gets the values of that
-/// moment; on_done() callbacks get those of their registration. Values are copied in and out. Nothing here suspends.
+/// moment; on_done() callbacks get those of their registration; a function in to_thread() gets them too, and what it sets is
+/// its own. Values are copied in and out. Nothing here suspends.
 template <class T>
 class context_var {
+    static_assert(std::is_object_v<T> && std::is_copy_constructible_v<T>,
+                  "coir::context_var: T must be copyable: values are copied in and out (a std::shared_ptr can be)");
+
 public:
     /// What a set() replaced.
     class token {
@@ -54,7 +82,7 @@ public:
     };
 
     context_var() = default;
-    /// With a value for tasks in which none was set, and for plain threads.
+    /// With a value for tasks in which none was set, and for plain threads (that do not run a function of to_thread()).
     explicit context_var(T default_value) : default_(std::move(default_value)) {}
     context_var(context_var const&) = delete;
     context_var& operator=(context_var const&) = delete;
@@ -70,7 +98,7 @@ public:
         return *default_;
     }
 
-    /// Sets the value in the calling task. Throws no_running_runtime outside of one.
+    /// Sets the value in the calling task, or function of to_thread(). Throws no_running_runtime outside of one.
     token set(T value) {
         return token(id_, detail::exchange_context_value(id_, std::make_shared<T const>(std::move(value))));
     }
@@ -99,7 +127,10 @@ private:
 template <class T>
 class fiber_local {
 public:
-    fiber_local() = default;
+    fiber_local() {
+        static_assert(std::is_default_constructible_v<T>,
+                      "coir::fiber_local: T has no default constructor: give a factory to the constructor");
+    }
     template <class Factory>
         requires(!std::is_same_v<Factory, fiber_local> && std::is_invocable_r_v<T, Factory&>)
     explicit fiber_local(Factory factory) : factory_(std::move(factory)) {}

@@ -117,23 +117,37 @@ auto fork_all(std::index_sequence<I...>, First&& f, Rest&&... g)
 /// point: cancelling the caller reaches the call that runs on its stack, and those that others have run to their end.
 /// Throws no_running_runtime outside of a task, std::bad_alloc.
 /// Source: lazy task creation by a private stack of calls, as in Cilk-5 (Frigo, Leiserson, Randall 1998).
-template <std::invocable F, std::invocable... Gs>
+template <class F, class... Gs>
 auto fork_join(F&& f, Gs&&... others) {
+    constexpr bool callable = (std::invocable<F> && ... && std::invocable<Gs>);
+    static_assert(callable, "coir::fork_join: each argument must be callable without arguments");
     if constexpr (sizeof...(Gs) == 0) {
         detail::check_in_task();
     }
-    return detail::fork_all(std::index_sequence_for<Gs...>(), std::forward<F>(f), std::forward<Gs>(others)...);
+    if constexpr (callable) {
+        return detail::fork_all(std::index_sequence_for<Gs...>(), std::forward<F>(f), std::forward<Gs>(others)...);
+    }
 }
 
 namespace detail {
 
+template <class T, class... Us>
+inline constexpr bool k_is_one_of = (std::is_same_v<T, Us> || ...);
+// Of those that std::cmp_less compares.
 template <class I>
-concept index_number = requires(I i) {
-    std::cmp_less(i, i);
-}
-&&sizeof(I) <= sizeof(std::size_t);
+concept index_number = std::integral<I> && sizeof(I) <= sizeof(std::size_t) &&
+                       !k_is_one_of<I, bool, char, wchar_t, char8_t, char16_t, char32_t>;
 template <class I>
 concept counted = index_number<I> || std::random_access_iterator<I>;
+
+/// Says in one line what is wrong with the ends of a loop.
+template <class First, class Last>
+struct check_ends {
+    static constexpr bool passed =
+        (index_number<First> && index_number<Last>) || (counted<First> && std::same_as<First, Last>);
+    static_assert(passed,
+                  "coir: the ends of a parallel loop must be two integers, or two random-access iterators of one type");
+};
 
 // Without overflow: there may be more numbers from the lowest to the highest of a type than the type can count.
 template <counted I>
@@ -190,7 +204,6 @@ T reduce_in_parallel(I first, I last, std::size_t grain, T const& identity, Map&
 template <class First, class Last>
 auto as_range(First first, Last last) {
     if constexpr (std::integral<First>) {
-        static_assert(index_number<Last>, "the ends of the range must be two integers or two iterators of one type");
         using index = std::common_type_t<First, Last>;
         if (std::cmp_less(first, last)) {
             if (!std::in_range<index>(first) || !std::in_range<index>(last)) {
@@ -200,8 +213,6 @@ auto as_range(First first, Last last) {
         }
         return std::pair(index{}, index{});
     } else {
-        static_assert(std::same_as<First, Last>,
-                      "the ends of the range must be two integers or two iterators of one type");
         return first < last ? std::pair(first, last) : std::pair(first, first);
     }
 }
@@ -213,26 +224,48 @@ inline void check_loop(std::size_t grain) {
     }
 }
 
+template <class T, class I, class Map, class Combine>
+inline constexpr bool k_can_reduce = false;
+template <class T, class I, class Map, class Combine>
+    requires std::is_invocable_v<Map, I>
+inline constexpr bool k_can_reduce<T, I, Map, Combine> =
+    std::is_invocable_r_v<T, Combine, T, std::invoke_result_t<Map, I>>;
+
 }  // namespace detail
 
 /// Calls f(i) for each i from `first` up to, not including, `last`: two integers, or two random-access iterators (f gets the
 /// iterator). In parallel, by halves, down to pieces of at most `grain` calls, which run one after another. `f` is shared by
 /// all of them. As fork_join() for all else. Throws std::invalid_argument for a grain of 0.
-template <detail::counted First, detail::counted Last, class F>
+template <class First, class Last, class F>
 void parallel_for(First first, Last last, std::size_t grain, F&& f) {
-    detail::check_loop(grain);
-    auto [begin, end] = detail::as_range(first, last);
-    detail::for_each_in_parallel(begin, end, grain, f);
+    if constexpr (detail::check_ends<First, Last>::passed) {
+        detail::check_loop(grain);
+        auto [begin, end] = detail::as_range(first, last);
+        constexpr bool callable = std::is_invocable_v<F&, decltype(begin)>;
+        static_assert(callable, "coir::parallel_for: f must be callable as f(i), with an index or an iterator");
+        if constexpr (callable) {
+            detail::for_each_in_parallel(begin, end, grain, f);
+        }
+    }
 }
 
 /// combine(... combine(identity, map(first)) ..., map(last - 1)), in parallel as parallel_for(): `combine` must be
 /// associative, with `identity` as its neutral element; the order of the operands is kept. For an empty range `identity`.
-template <detail::counted First, detail::counted Last, class T, class Map, class Combine>
+template <class First, class Last, class T, class Map, class Combine>
 std::decay_t<T> parallel_reduce(First first, Last last, std::size_t grain, T&& identity, Map&& map, Combine&& combine) {
-    detail::check_loop(grain);
-    auto [begin, end] = detail::as_range(first, last);
     std::decay_t<T> const neutral(std::forward<T>(identity));
-    return detail::reduce_in_parallel<std::decay_t<T>>(begin, end, grain, neutral, map, combine);
+    if constexpr (detail::check_ends<First, Last>::passed) {
+        detail::check_loop(grain);
+        auto [begin, end] = detail::as_range(first, last);
+        constexpr bool callable = detail::k_can_reduce<std::decay_t<T>, decltype(begin), Map&, Combine&>;
+        static_assert(callable,
+                      "coir::parallel_reduce: combine(sum, map(i)) must be possible, and give a sum of identity's "
+                      "type");
+        if constexpr (callable) {
+            return detail::reduce_in_parallel<std::decay_t<T>>(begin, end, grain, neutral, map, combine);
+        }
+    }
+    return neutral;
 }
 
 }  // namespace coir

@@ -42,15 +42,29 @@ public:
 
     result_slot<T> result;
 
+    /// False if there is a result already, or one is just being set. Throws what making the value throws, and then nothing has
+    /// been set. (Only if T's moves may throw as well it becomes the result: it is too late then to tell the caller.)
     template <class... Args>
     bool try_set_value(Args&&... args) {
-        if (!this->start_completion()) {
-            return false;
-        }
-        try {
-            result.emplace(std::forward<Args>(args)...);
-        } catch (...) {
-            this->set_current_exception();
+        if constexpr (!result_slot<T>::template k_takes_safely<Args...> && result_slot<T>::k_moves_safely) {
+            if (this->completion_started()) {
+                return false;
+            }
+            result_slot<T> made;
+            made.emplace(std::forward<Args>(args)...);
+            if (!this->start_completion()) {
+                return false;
+            }
+            result.adopt(std::move(made));
+        } else {
+            if (!this->start_completion()) {
+                return false;
+            }
+            try {
+                result.emplace(std::forward<Args>(args)...);
+            } catch (...) {
+                this->set_current_exception();
+            }
         }
         this->complete();
         return true;
@@ -65,7 +79,24 @@ public:
         return true;
     }
 
-    bool request_cancel(std::string reason) override {
+    /// What get() and wait() do: as the base's, after whoever produces the result was told.
+    void join() {
+        if (!this->is_done()) {
+            before_waiting();
+        }
+        shared_state_base::join();
+    }
+    void wait() {
+        if (!this->is_done()) {
+            before_waiting();
+        }
+        this->wait_until(k_never);
+    }
+    /// Somebody is about to wait without a time limit. An executor may fetch the result in person, for so short a time that
+    /// nobody else minds. Does not suspend.
+    virtual void before_waiting() noexcept {}
+
+    bool request_cancel(cancel_reason reason) noexcept override {
         if (!this->start_completion()) {
             return false;
         }
@@ -97,7 +128,7 @@ public:
 
     /// Waits for the result. Suspends the calling task (blocks a thread). Cancelling the waiting task throws `cancelled` here
     /// and leaves the future alone.
-    void wait() const { checked().wait_until(k_never); }
+    void wait() const { checked().wait(); }
 
     /// As wait(), at most for `d`. `ready` or `timeout`.
     template <class Rep, class Period>
@@ -112,7 +143,9 @@ public:
 
     bool done() const { return checked().is_done(); }
     /// Completes the future as cancelled, unless it has its result. Whoever produces it finds try_set_value() false.
-    bool cancel(std::string reason = {}) const { return checked().request_cancel(std::move(reason)); }
+    bool cancel(std::string reason = {}) const {
+        return checked().request_cancel(detail::keep_reason(std::move(reason)));
+    }
     bool cancelled() const { return done() && checked().was_cancelled(); }
     /// The exception or null; throws `cancelled` if it was cancelled, invalid_state if there is no result yet.
     std::exception_ptr exception() const {
@@ -132,8 +165,8 @@ public:
     /// exceptions go to on_unhandled_exception. Does not suspend. Throws no_running_runtime outside of a task,
     /// std::bad_alloc.
     template <class F>
-        requires std::is_invocable_v < std::decay_t<F>
-    & > void on_done(F&& f) const {
+    void on_done(F&& f) const {
+        static_assert(std::is_invocable_v<std::decay_t<F>&>, "coir::future::on_done: f must be callable as f()");
         add_done_callback(checked(), nullptr, [f = std::decay_t<F>(std::forward<F>(f))]() mutable { std::invoke(f); });
     }
 
@@ -213,7 +246,7 @@ public:
         return *this;
     }
     ~promise() {
-        if (state_ && state_->try_set_exception(std::make_exception_ptr(broken_promise()))) {
+        if (state_ && state_->try_set_exception(detail::broken_promise_error())) {
             state_->mark_retrieved();  // nobody has failed: no report if nobody asks
         }
     }
@@ -231,18 +264,26 @@ public:
         return future<T>(state_);
     }
 
-    /// Throws invalid_state if there is a result already, or the future was cancelled.
+    /// Throws invalid_state if there is a result already, or the future was cancelled; and what making the value throws,
+    /// std::bad_alloc for one: then nothing has been set, and it may be tried again.
     template <class... Args>
     void set_value(Args&&... args) {
         if (!try_set_value(std::forward<Args>(args)...)) {
             detail::throw_no_state("promise::set_value: there is a result already, or the future was cancelled");
         }
     }
-    /// False if there is a result already, or the future was cancelled.
+    /// False if there is a result already, or the future was cancelled. Throws what making the value throws, as above.
     template <class... Args>
     bool try_set_value(Args&&... args) {
+        constexpr bool makes_one = std::is_void_v<T> ? sizeof...(Args) == 0 : std::is_constructible_v<T, Args...>;
+        static_assert(makes_one, "coir::promise: T cannot be made from these arguments: none for void, and a move-only "
+                                 "value is passed with std::move");
         auto const keep = state_;  // the future's owner may destroy this promise as soon as it has the value
-        return checked().try_set_value(std::forward<Args>(args)...);
+        if constexpr (makes_one) {
+            return checked().try_set_value(std::forward<Args>(args)...);
+        } else {
+            return false;
+        }
     }
     void set_exception(std::exception_ptr error) {
         if (!try_set_exception(std::move(error))) {

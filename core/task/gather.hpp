@@ -145,7 +145,7 @@ template <class... As>
 auto gather(As&&... awaitables) {
     if constexpr (sizeof...(As) == 0) {
         return std::tuple<>{};
-    } else {
+    } else if constexpr (detail::check_awaitable<As...>::passed) {
         // Braces: callables are started from left to right.
         return std::apply(
             [](auto&&... arguments) { return detail::gather_all<As...>(std::move(arguments)...); },
@@ -156,15 +156,17 @@ auto gather(As&&... awaitables) {
 /// The same for a range of tasks, futures or callables; a vector of results, in the range's order.
 template <std::ranges::range Range>
 auto gather(Range&& range) {
-    using argument = detail::gather_argument<detail::gathered_element_t<Range>>;
-    auto arguments = detail::gather_arguments<Range>(range);
-    detail::await_all(detail::children_of(arguments));
-    std::vector<detail::gather_value_t<typename argument::value_type>> results;
-    results.reserve(arguments.size());
-    for (auto& a : arguments) {
-        results.push_back(a.take());
+    if constexpr (detail::check_awaitable<std::ranges::range_reference_t<Range>>::passed) {
+        using argument = detail::gather_argument<detail::gathered_element_t<Range>>;
+        auto arguments = detail::gather_arguments<Range>(range);
+        std::vector<detail::gather_value_t<typename argument::value_type>> results;
+        results.reserve(arguments.size());  // before there is anything to lose
+        detail::await_all(detail::children_of(arguments));
+        for (auto& a : arguments) {
+            results.push_back(a.take());
+        }
+        return results;
     }
-    return results;
 }
 
 /// Waits for all awaitables and returns how each of them ended, in argument order, as outcome<T>; it throws nothing that
@@ -174,7 +176,7 @@ template <class... As>
 auto gather_settled(As&&... awaitables) {
     if constexpr (sizeof...(As) == 0) {
         return std::tuple<>{};
-    } else {
+    } else if constexpr (detail::check_awaitable<As...>::passed) {
         return std::apply(
             [](auto&&... arguments) { return detail::gather_all_settled<As...>(std::move(arguments)...); },
             std::tuple<detail::gather_argument<As>...>{detail::gather_argument<As>(std::forward<As>(awaitables))...});
@@ -184,15 +186,17 @@ auto gather_settled(As&&... awaitables) {
 /// The same for a range; a vector of outcomes, in the range's order.
 template <std::ranges::range Range>
 auto gather_settled(Range&& range) {
-    using argument = detail::gather_argument<detail::gathered_element_t<Range>>;
-    auto arguments = detail::gather_arguments<Range>(range);
-    detail::await_all_settled(detail::children_of(arguments));
-    std::vector<outcome<typename argument::value_type>> outcomes;
-    outcomes.reserve(arguments.size());
-    for (auto& a : arguments) {
-        outcomes.push_back(a.settle());
+    if constexpr (detail::check_awaitable<std::ranges::range_reference_t<Range>>::passed) {
+        using argument = detail::gather_argument<detail::gathered_element_t<Range>>;
+        auto arguments = detail::gather_arguments<Range>(range);
+        std::vector<outcome<typename argument::value_type>> outcomes;
+        outcomes.reserve(arguments.size());  // before there is anything to lose
+        detail::await_all_settled(detail::children_of(arguments));
+        for (auto& a : arguments) {
+            outcomes.push_back(a.settle());
+        }
+        return outcomes;
     }
-    return outcomes;
 }
 
 }  // namespace coir

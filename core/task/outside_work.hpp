@@ -20,6 +20,9 @@ public:
     /// Ends it: after its result was delivered. Any thread; the runtime may be gone.
     ~outside_work();
 
+    /// Does virtual time stand still for it?
+    bool holds_time() const noexcept { return runtime_ != 0; }
+
 private:
     std::uint32_t runtime_;  // its number, or 0
 };

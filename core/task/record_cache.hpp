@@ -48,7 +48,7 @@ private:
     };
 
     COIR_COLD void fetch(std::size_t size_class);
-    void spill(std::size_t size_class, std::size_t count) noexcept;
+    COIR_NOINLINE void spill(std::size_t size_class, std::size_t count) noexcept;
 
     list lists_[k_size_classes];
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/task/record_memory.hpp>
 
+#include "core/base/fault.hpp"
 #include "core/task/record_cache.hpp"
 
 #include <coir/core/base/assert.hpp>
@@ -37,6 +38,7 @@ class central {
 public:
     // Takes up to `wanted` free slots, cutting a new slab if there are none.
     record_header* take(std::size_t size_class, std::size_t wanted) {
+        COIR_FAULT_NO_MEMORY(record_memory);
         std::lock_guard const guard(lock_);
         if (free_[size_class] == nullptr) {
             cut_slab(size_class);
@@ -56,9 +58,14 @@ public:
         free_[size_class] = first;
     }
 
-    std::vector<slab> slabs() {
+    // Slabs stay: their numbers do too. False: there are not so many.
+    bool slab_at(std::size_t index, slab& out) noexcept {
         std::lock_guard const guard(lock_);
-        return slabs_;
+        if (index >= slabs_.size()) {
+            return false;
+        }
+        out = slabs_[index];
+        return true;
     }
 
 private:
@@ -85,6 +92,11 @@ private:
 central& the_central() {
     static central& instance = *new central;
     return instance;
+}
+
+// Out of line, so that the way through the cache saves no registers for it.
+COIR_NOINLINE void give_back_one(record_header* slot) noexcept {
+    the_central().give_back(slot->size_class, slot, slot);
 }
 
 }  // namespace
@@ -135,15 +147,16 @@ void* allocate_record(std::size_t size_class) {
 void free_record(void* record) noexcept {
     record_header* const slot = &header_of(record);
     poison(slot);
-    if (record_cache* const cache = this_record_cache()) {
+    if (record_cache* const cache = this_record_cache()) [[likely]] {
         cache->free(slot);
     } else {
-        the_central().give_back(slot->size_class, slot, slot);
+        give_back_one(slot);
     }
 }
 
 void for_each_live_record(void (*visit)(void* record, void* context), void* context) {
-    for (slab const& s : the_central().slabs()) {
+    slab s{};
+    for (std::size_t i = 0; the_central().slab_at(i, s); ++i) {
         std::size_t const slot_size = k_slot_sizes[s.size_class];
         for (std::size_t offset = 0; offset + slot_size <= k_slab_size; offset += slot_size) {
             auto* const slot = reinterpret_cast<record_header*>(s.memory + offset);

@@ -17,6 +17,9 @@ constexpr wait_kind k_waits_for_completion{"a task or a future", [](void const* 
                                                                        : std::uint64_t{0};
                                            }};
 
+// Made in time, for when there is no memory. Never destroyed: promises may be static objects.
+std::exception_ptr const& spare_broken_promise = *new std::exception_ptr(std::make_exception_ptr(broken_promise()));
+
 }  // namespace
 
 bool shared_state_base::lock(completion_node*& list) noexcept {
@@ -108,10 +111,8 @@ std::exception_ptr shared_state_base::error() noexcept {
     return error_ != nullptr ? error_ : std::make_exception_ptr(cancelled{});
 }
 
-void shared_state_base::rethrow_error() {
-    if (std::exception_ptr const failure = error()) {
-        std::rethrow_exception(failure);
-    }
+void shared_state_base::rethrow_failure() {
+    std::rethrow_exception(error());
 }
 
 void shared_state_base::set_error(std::exception_ptr error) noexcept {
@@ -145,10 +146,19 @@ bool shared_state_base::try_add_reference(void const* record) noexcept {
     return false;
 }
 
-void shared_state_base::join() {
-    if (is_done() || try_run_in_place(*this)) {
-        return;
+void shared_state_base::join_unfinished() {
+    if (!is_task() || !try_run_in_place(static_cast<task_base&>(*this))) {
+        join_elsewhere();
     }
+}
+
+void task_base::join_unfinished_task() {
+    if (!try_run_in_place(*this)) {
+        join_elsewhere();
+    }
+}
+
+void shared_state_base::join_elsewhere() {
     task_base* const self = current_task_or_null();
     if (self == nullptr) {
         wait_uncancelled();
@@ -226,6 +236,14 @@ bool shared_state_base::wait_until(clock::time_point deadline) {
     }
     wait.throw_if_cancelled();
     return false;
+}
+
+std::exception_ptr broken_promise_error() noexcept {
+    try {
+        return std::make_exception_ptr(broken_promise());
+    } catch (std::bad_alloc const&) {
+        return spare_broken_promise;
+    }
 }
 
 void throw_no_state(char const* what) {

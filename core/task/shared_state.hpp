@@ -89,8 +89,14 @@ public:
     bool has_error() const noexcept { return outcome_ != outcome::value; }
     /// The exception, marked as retrieved; null for a value. For a cancellation an exception_ptr to `cancelled`.
     std::exception_ptr error() noexcept;
+    /// The exception of one that has failed, not marked.
+    std::exception_ptr peek_error() const noexcept { return error_; }
     /// Throws the exception if there is one; it then counts as retrieved.
-    void rethrow_error();
+    void rethrow_error() {
+        if (has_error()) [[unlikely]] {
+            rethrow_failure();
+        }
+    }
     void mark_retrieved() noexcept { retrieved_.store(true, memory_order_relaxed); }
     bool error_was_retrieved() const noexcept { return retrieved_.load(memory_order_relaxed); }
 
@@ -101,20 +107,25 @@ public:
 
     /// Waits until done. A cancellation of the calling task is passed on to this state, as `await` does, and the call
     /// returns when it has ended. What get() does.
-    void join();
+    void join() {
+        if (!is_done()) {
+            join_unfinished();
+        }
+    }
     /// Waits until done or the deadline. A cancellation of the calling task is thrown, and leaves this state alone.
     bool wait_until(clock::time_point deadline);
     /// Waits until done, come what may.
     void wait_uncancelled() noexcept;
 
     /// Asks whoever produces the result to give up. False if done already.
-    virtual bool request_cancel(std::string reason) = 0;
+    virtual bool request_cancel(cancel_reason reason) noexcept = 0;
     virtual bool is_task() const noexcept { return false; }
     virtual callback_slot& callbacks() = 0;
 
     // --- completing ------------------------------------------------------------------------------------------------
     /// True for exactly one caller, who then sets the result and calls complete().
     bool start_completion() noexcept { return !completing_.exchange(true, memory_order_acq_rel); }
+    bool completion_started() const noexcept { return completing_.load(memory_order_acquire); }
     void set_error(std::exception_ptr error) noexcept;
     void set_current_exception() noexcept;
     void set_cancelled(std::exception_ptr error = nullptr) noexcept;
@@ -128,6 +139,9 @@ public:
     void release_reference() noexcept { release_references(1); }
 
 protected:
+    /// join() of one that is not done and does not run in the caller's place.
+    void join_elsewhere();
+
     void release_references(std::uint32_t count) noexcept {
         // acq_rel: the last one sees everything that the others did.
         if (record_references(this).fetch_sub(count, memory_order_acq_rel) == count) {
@@ -161,6 +175,8 @@ private:
         word_.store(reinterpret_cast<std::uintptr_t>(list), memory_order_release);
     }
     void complete_contended() noexcept;
+    [[noreturn]] void rethrow_failure();
+    void join_unfinished();
     void await_completion(bool is_due) const noexcept;
 
     atomic<std::uintptr_t> word_{0};
@@ -219,13 +235,29 @@ private:
 /// pointer.
 template <class T>
 class result_slot {
+    static constexpr bool k_in_place = sizeof(T) <= 256 && alignof(T) <= 16;
+
 public:
+    /// emplace() of these neither throws nor allocates.
+    template <class... Args>
+    static constexpr bool k_takes_safely = k_in_place&& std::is_nothrow_constructible_v<T, Args...>;
+    /// Nor does adopt().
+    static constexpr bool k_moves_safely = !k_in_place || std::is_nothrow_move_constructible_v<T>;
+
     template <class... Args>
     void emplace(Args&&... args) {
         if constexpr (k_in_place) {
             value_.emplace(std::forward<Args>(args)...);
         } else {
             value_ = std::make_unique<T>(std::forward<Args>(args)...);
+        }
+    }
+    /// The value of another slot, which has one; this one has none.
+    void adopt(result_slot&& made) noexcept {
+        if constexpr (k_in_place) {
+            value_.emplace(std::move(*made.value_));
+        } else {
+            value_ = std::move(made.value_);
         }
     }
     bool has_value() const noexcept { return static_cast<bool>(value_); }
@@ -237,14 +269,17 @@ public:
     T const& peek() const noexcept { return *value_; }
 
 private:
-    static constexpr bool k_in_place = sizeof(T) <= 256 && alignof(T) <= 16;
     std::conditional_t<k_in_place, std::optional<T>, std::unique_ptr<T>> value_;
 };
 
 template <class T>
 class result_slot<T&> {
 public:
+    template <class... Args>
+    static constexpr bool k_takes_safely = true;
+    static constexpr bool k_moves_safely = true;
     void emplace(T& target) noexcept { target_ = &target; }
+    void adopt(result_slot&& made) noexcept { target_ = made.target_; }
     bool has_value() const noexcept { return target_ != nullptr; }
     T& take() noexcept { return *std::exchange(target_, nullptr); }
     T& peek() const noexcept { return *target_; }
@@ -256,7 +291,11 @@ private:
 template <>
 class result_slot<void> {
 public:
+    template <class... Args>
+    static constexpr bool k_takes_safely = true;
+    static constexpr bool k_moves_safely = true;
     void emplace() noexcept { set_ = true; }
+    void adopt(result_slot&& made) noexcept { set_ = made.set_; }
     bool has_value() const noexcept { return set_; }
     void take() noexcept { set_ = false; }
     void peek() const noexcept {}
@@ -264,6 +303,9 @@ public:
 private:
     bool set_ = false;
 };
+
+/// An exception_ptr to broken_promise, without memory too: for destructors.
+std::exception_ptr broken_promise_error() noexcept;
 
 /// Throws invalid_state for a handle that is empty or whose value has been taken.
 [[noreturn]] void throw_no_state(char const* what);

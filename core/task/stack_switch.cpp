@@ -9,6 +9,8 @@
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task_base.hpp>
 
+#include <new>
+
 namespace coir::detail {
 
 fiber& make_side_fiber(std::size_t size, void (*entry)(fiber_thread*), void* argument) {
@@ -27,14 +29,15 @@ fiber_thread& this_fiber_thread() {
     struct plain_thread : fiber_thread {
         fiber own;
     };
+    static_assert(sizeof(plain_thread) <= k_thread_object_room && alignof(plain_thread) <= 16);
     void* const object = this_thread_object(
         thread_object::fibers,
-        []() -> void* {
-            auto* const made = new plain_thread;
+        [](void* room) -> void* {
+            auto* const made = ::new (room) plain_thread;
             made->attach_to_this_thread(made->own);
             return made;
         },
-        [](void* p) { delete static_cast<plain_thread*>(p); });
+        [](void* p) { static_cast<plain_thread*>(p)->~plain_thread(); });
     return *static_cast<plain_thread*>(object);
 }
 

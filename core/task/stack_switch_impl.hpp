@@ -22,7 +22,7 @@ class task_base;
 /// The worker of the calling thread, as far as a switch has to know it; null on a plain thread. Defined by core/sched.
 fiber_thread* this_worker_as_fiber_thread() noexcept;
 
-/// The same, or the plain thread's. Throws std::bad_alloc the first time on a plain thread.
+/// The same, or the plain thread's.
 fiber_thread& this_fiber_thread();
 
 /// The stack size of the calling task's runtime, as its options have it; 0 elsewhere. Defined by core/sched.

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/task/suspend.hpp>
 
+#include "core/base/fault.hpp"
 #include "core/base/futex.hpp"
 #include "core/base/thread_count.hpp"
 #include "core/task/suspend_task.hpp"
 
 #include <coir/core/base/tls.hpp>
 #include <coir/core/task/task_base.hpp>
+
+#include <new>
 
 namespace coir::detail {
 namespace {
@@ -24,6 +27,7 @@ wake_reason thread_waiter::sleep_until(clock::time_point deadline) noexcept {
     if (word.publish_suspended() == wait_step::make_ready) {
         return word.reason();
     }
+    COIR_FAULT_DELAY(delay_sleep);
     while (!word.is_woken()) {
         std::uint32_t const seen = word.raw().load(memory_order_acquire);
         if ((seen & wait_word::k_woken) != 0) {
@@ -50,6 +54,7 @@ void waiter::wake() noexcept {
     if (word.wake() != wait_step::make_ready) {
         return;
     }
+    COIR_FAULT_DELAY(delay_wake);
     switch (who) {
     case kind::task:
         make_task_ready(static_cast<task_base&>(*this));
@@ -81,14 +86,15 @@ waiter& this_waiter() {
     if (task_base* const task = current_task_or_null()) {
         return *task;
     }
+    static_assert(sizeof(thread_waiter) <= k_thread_object_room && alignof(thread_waiter) <= 16);
     void* const object = this_thread_object(
-        thread_object::waiter, []() -> void* { return new thread_waiter; },
-        [](void* p) { delete static_cast<thread_waiter*>(p); });
+        thread_object::waiter, [](void* room) -> void* { return ::new (room) thread_waiter; },
+        [](void* p) { static_cast<thread_waiter*>(p)->~thread_waiter(); });
     return *static_cast<thread_waiter*>(object);
 }
 
 task_base* throw_if_cancel_pending() {
-    if (seeded_runtimes.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    if (COIR_FAULT_POINTS || seeded_runtimes.load(std::memory_order_relaxed) != 0) [[unlikely]] {
         sometimes_yield();
     }
     task_base* const task = current_task_or_null();

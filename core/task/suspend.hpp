@@ -21,6 +21,10 @@ enum class cancel_policy : unsigned char {
 /// The task that runs on the calling thread, or null.
 task_base* current_task_or_null() noexcept;
 
+/// May the calling task keep its worker for some microseconds, rather than suspend? Not if anything else is ready there, if
+/// a descriptor or a timer may become so, or the task is to be cancelled. A plain thread always may.
+bool may_linger() noexcept;
+
 /// The calling task, or on a plain thread the thread.
 waiter& this_waiter();
 

@@ -26,6 +26,9 @@ void make_task_ready(task_base& task) noexcept;
 /// Throws a pending cancellation, or puts the current task behind all others that are ready. False, and nothing
 /// happens, on a plain thread. One function, so that a yield looks up its thread once.
 bool try_yield();
+/// The same; and before this worker runs another task it looks at its timers, its poller and the injector. For a task that
+/// has been served by one descriptor for long.
+bool try_yield_to_events();
 
 /// The next timer that this thread adds to its heap will find room, unless a suspension comes first. Throws
 /// std::bad_alloc.

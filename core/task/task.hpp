@@ -118,11 +118,63 @@ void spawn_record(scheduler& home, task_base& task);
 void spawn_record_eagerly(scheduler& home, task_base& task);
 void apply_options(task_base& task, task_options&& options);
 
+// What comes of a call that is not possible, so that the caller's line is in order and a static_assert has the first word.
+struct no_result {
+    template <class T>
+    operator T() const;
+};
+
+// As std::invoke_result_t, but for that.
 template <class F, class... Args>
-using spawn_result_t = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+struct call_result {
+    using type = no_result;
+};
+template <class F, class... Args>
+    requires std::is_invocable_v<F, Args...>
+struct call_result<F, Args...> : std::invoke_result<F, Args...> {
+};
+template <class F, class... Args>
+using call_result_t = typename call_result<F, Args...>::type;
+
+template <class F, class... Args>
+using spawn_result_t = call_result_t<std::decay_t<F>, std::decay_t<Args>...>;
 
 template <class F, class... Args>
 concept spawnable = std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>;
+
+template <class T>
+concept storable = std::is_constructible_v<std::decay_t<T>, T>;
+
+struct call_probe {
+    void operator()();
+};
+template <class F>
+struct with_call_probe : F, call_probe {};
+
+// Has it an operator(), or several? Then the name is ambiguous beside another one.
+template <class F>
+concept has_call_operator = std::is_class_v<F> && !std::is_final_v<F> && !requires {
+    &with_call_probe<F>::operator();
+};
+
+/// Was this call meant for coir, though it may be wrong? Else a function of that name in the user's own namespace would have
+/// to compete with coir's as soon as one of its arguments is of coir.
+template <class F, class... Args>
+concept meant_to_be_called = spawnable<F, Args...> || has_call_operator<std::decay_t<F>> ||
+    std::is_function_v<std::remove_pointer_t<std::decay_t<F>>> || std::is_member_pointer_v<std::decay_t<F>> ||
+    (sizeof...(Args) == 0 && !std::is_class_v<std::decay_t<F>>);
+
+/// Says in one line what is wrong with what is to be called elsewhere, or later, and with its arguments.
+template <class F, class... Args>
+struct check_call {
+    static_assert(
+        spawnable<F, Args...>,
+        "coir: what is to run must be callable with the arguments, which are decayed and moved, as std::thread "
+        "does (std::ref passes a reference)");
+    static_assert((storable<F> && ... && storable<Args>),
+                  "coir: the callable or an argument cannot be copied: pass it with std::move");
+    static constexpr bool passed = (storable<F> && ... && storable<Args>)&&spawnable<F, Args...>;
+};
 
 // A record that was made and not accepted: its callable has not run.
 struct record_guard {
@@ -149,8 +201,8 @@ void add_done_callback(shared_state_base& state, task_base const* of, Call call)
     auto* const made = new (born.memory) record(born, std::move(call));
     made->make_dormant();
     record_guard guard{made};
-    if (born.parent != nullptr && born.parent->has(task_base::k_on_strand | task_base::k_has_context)) {
-        task_base::inherit(*made, *born.parent);
+    if (born.parent == nullptr || born.parent->has(task_base::k_on_strand | task_base::k_has_context)) {
+        task_base::inherit(*made, born.parent);
     }
     add_callback(state, *made);
     guard.record = nullptr;
@@ -214,7 +266,9 @@ public:
     }
 
     /// Requests cancellation; see task_ref::cancel. False if the task has ended.
-    bool cancel(std::string reason = {}) const { return checked().request_cancel(std::move(reason)); }
+    bool cancel(std::string reason = {}) const {
+        return checked().request_cancel(detail::keep_reason(std::move(reason)));
+    }
     unsigned cancelling() const { return checked().cancelling(); }
     unsigned uncancel() const { return checked().uncancel(); }
 
@@ -227,8 +281,9 @@ public:
     /// registration. It runs with the context variables of the registration, and on the strand of who registers. Its
     /// exceptions go to on_unhandled_exception. From any thread. Does not suspend. Throws std::bad_alloc.
     template <class F>
-        requires std::is_invocable_v < std::decay_t<F>
-    &, task_ref > void on_done(F&& f) const {
+    void on_done(F&& f) const {
+        static_assert(std::is_invocable_v<std::decay_t<F>&, task_ref>,
+                      "coir::task::on_done: f must be callable as f(task_ref)");
         auto& state = checked();
         detail::add_done_callback(state, &state, [f = std::decay_t<F>(std::forward<F>(f)), self = ref()]() mutable {
             std::invoke(f, std::move(self));
@@ -273,25 +328,30 @@ namespace detail {
 template <class Introduce, class F, class... Args>
 auto spawn_introduced(scheduler* home, task_options* options, Introduce&& introduce, F&& function, Args&&... args) {
     using result = spawn_result_t<F, Args...>;
-    using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
-    using record = task_record<result, call>;
-    static_assert(sizeof(record) <= k_largest_record);
-    constexpr std::size_t size_class = size_class_for(sizeof(record));
-    birth const born = home != nullptr ? begin_birth(*home, size_class) : begin_birth(size_class);
-    auto* const made = new (born.memory) record(born, std::forward<F>(function), std::forward<Args>(args)...);
-    record_guard guard{made};
-    bool eagerly = false;
-    if (options != nullptr) {
-        eagerly = options->eager;
-        apply_options(*made, std::move(*options));
+    if constexpr (!check_call<F, Args...>::passed) {
+        return task<result>();
+    } else {
+        using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
+        using record = task_record<result, call>;
+        static_assert(sizeof(record) <= k_largest_record);
+        constexpr std::size_t size_class = size_class_for(sizeof(record));
+        birth const born = home != nullptr ? begin_birth(*home, size_class) : begin_birth(size_class);
+        auto* const made = new (born.memory) record(born, std::forward<F>(function), std::forward<Args>(args)...);
+        record_guard guard{made};
+        bool eagerly = false;
+        if (options != nullptr) {
+            eagerly = options->eager;
+            apply_options(*made, std::move(*options));
+        }
+        if (born.parent == nullptr || born.parent->has(task_base::k_on_strand | task_base::k_has_context))
+            [[unlikely]] {
+            task_base::inherit(*made, born.parent);
+        }
+        introduce(*made);
+        eagerly ? spawn_record_eagerly(*born.home, *made) : spawn_record(*born.home, *made);
+        guard.record = nullptr;
+        return task<result>(state_ptr<task_result<result>>::adopt(made));
     }
-    if (born.parent != nullptr && born.parent->has(task_base::k_on_strand | task_base::k_has_context)) [[unlikely]] {
-        task_base::inherit(*made, *born.parent);
-    }
-    introduce(*made);
-    eagerly ? spawn_record_eagerly(*born.home, *made) : spawn_record(*born.home, *made);
-    guard.record = nullptr;
-    return task<result>(state_ptr<task_result<result>>::adopt(made));
 }
 
 template <class F, class... Args>
@@ -306,10 +366,8 @@ auto spawn_in(scheduler* home, task_options* options, F&& function, Args&&... ar
 /// task starts later, in the order of spawning. Does not suspend. Throws no_running_runtime outside of a task,
 /// std::bad_alloc.
 template <class F, class... Args>
-    requires(!std::is_same_v<std::decay_t<F>, task_options>)
+    requires(!std::is_same_v<std::decay_t<F>, task_options> && detail::meant_to_be_called<F, Args...>)
 auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
-    static_assert(detail::spawnable<F, Args...>,
-                  "coir::spawn: the first argument must be callable with the others, which are decayed and moved");
     return detail::spawn_in(nullptr, nullptr, std::forward<F>(f), std::forward<Args>(args)...);
 }
 
@@ -317,8 +375,6 @@ auto spawn(F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
 /// memory for the stack at the moment, the task waits for it.
 template <class F, class... Args>
 auto spawn(task_options options, F&& f, Args&&... args) -> task<detail::spawn_result_t<F, Args...>> {
-    static_assert(detail::spawnable<F, Args...>,
-                  "coir::spawn: the second argument must be callable with those after it, which are decayed and moved");
     return detail::spawn_in(nullptr, &options, std::forward<F>(f), std::forward<Args>(args)...);
 }
 

@@ -88,13 +88,15 @@ void task_base::join_strand(std::shared_ptr<strand_state> strand) {
     add_trait(k_on_strand);
 }
 
-void task_base::inherit(task_base& child, task_base& parent) {
-    task_extra const& theirs = parent.extra();
-    if (parent.has(k_on_strand) && !child.has(k_on_strand)) {
-        child.join_strand(theirs.strand);
+void task_base::inherit(task_base& child, task_base* parent) {
+    if (parent != nullptr && parent->has(k_on_strand) && !child.has(k_on_strand)) {
+        child.join_strand(parent->extra().strand);
     }
-    if (parent.has(k_has_context)) {
-        child.extra().context = theirs.context;
+    auto values = parent == nullptr            ? values_of_caller()
+                  : parent->has(k_has_context) ? parent->extra().context
+                                               : nullptr;
+    if (values) {
+        child.extra().context = std::move(values);
         child.add_trait(k_has_context);
     }
 }
@@ -157,9 +159,8 @@ state_ptr<task_base> task_base::parent() const noexcept {
 }
 
 void task_base::run() noexcept {
-    if (cancel_is_pending() && !has(k_starts_if_cancelled)) {
-        discard();
-        set_cancelled(std::make_exception_ptr(cancelled(cancel_reason())));
+    if (cancel_is_pending() && !has(k_starts_if_cancelled)) [[unlikely]] {
+        end_unstarted();
     } else {
         try {
             invoke();
@@ -173,6 +174,12 @@ void task_base::run() noexcept {
     complete();
 }
 
+// Out of line, as are all rare things on the way of a task: so that run() saves few registers.
+void task_base::end_unstarted() noexcept {
+    discard();
+    set_cancelled(std::make_exception_ptr(cancelled(reason_of_request())));
+}
+
 void task_base::abandon_unspawned() noexcept {
     discard();
     set_cancelled();
@@ -181,21 +188,46 @@ void task_base::abandon_unspawned() noexcept {
     release_reference();
 }
 
+void task_base::shield_deeper() noexcept {
+    ++extra().deeper_shields;
+}
+
+bool task_base::unshield_deeper() noexcept {
+    task_extra* const more = extra_.load(memory_order_acquire);
+    if (more == nullptr || more->deeper_shields == 0) {
+        return false;
+    }
+    --more->deeper_shields;
+    return true;
+}
+
 bool task_base::accepts_cancel() const noexcept {
     return shield_depth_ == 0 && !this_stack_unwinds();
 }
 
-task_base::cancel_result task_base::request_cancel_here(std::string const& reason,
-                                                        state_ptr<shared_state_base>& forward_to) {
+void task_base::keep_reason_of(cancel_reason const& reason) noexcept {
+    task_extra* more = extra_.load(memory_order_acquire);
+    if (more == nullptr && reason) {
+        try {
+            more = &make_extra();
+        } catch (std::bad_alloc const&) {
+            return;  // the request stands without its reason
+        }
+    }
+    if (more != nullptr) {
+        more->reason = reason;
+    }
+}
+
+task_base::cancel_result task_base::request_cancel_here(cancel_reason const& reason,
+                                                        state_ptr<shared_state_base>& forward_to) noexcept {
     wait_step step = wait_step::nothing;
     {
         cancel_lock lock(*this);
         if (is_done()) {
             return cancel_result::done_already;
         }
-        if (!reason.empty() || extra_.load(memory_order_relaxed) != nullptr) {
-            extra().cancel_reason = reason;
-        }
+        keep_reason_of(reason);
         lock.count(k_one_request);
         if ((lock.bits() & k_forwarding) != 0) {
             forward_to = state_ptr<shared_state_base>::share(awaiting_);
@@ -212,7 +244,7 @@ task_base::cancel_result task_base::request_cancel_here(std::string const& reaso
 
 // A task that awaits another one passes the request on, and so on down the chain: a loop, as chains may be long. Tasks
 // that await each other in a circle (a deadlock) have the request delivered to the one that was asked.
-bool task_base::request_cancel(std::string reason) {
+bool task_base::request_cancel(cancel_reason reason) noexcept {
     auto target = state_ptr<task_base>::share(this);
     auto hare = target;
     bool first = true;
@@ -249,7 +281,7 @@ bool task_base::request_cancel(std::string reason) {
     }
 }
 
-void task_base::keep_request(bool interrupt) {
+void task_base::keep_request(bool interrupt) noexcept {
     wait_step step = wait_step::nothing;
     {
         cancel_lock lock(*this);
@@ -263,7 +295,7 @@ void task_base::keep_request(bool interrupt) {
     }
 }
 
-void task_base::cancel_for_shutdown() {
+void task_base::cancel_for_shutdown() noexcept {
     {
         cancel_lock lock(*this);
         if ((lock.bits() & k_shutting_down) != 0) {
@@ -271,7 +303,7 @@ void task_base::cancel_for_shutdown() {
         }
         lock.set(k_shutting_down);
     }
-    request_cancel("the runtime is shutting down");
+    request_cancel(detail::keep_reason("the runtime is shutting down"));
 }
 
 unsigned task_base::cancelling() const noexcept {
@@ -301,21 +333,50 @@ bool task_base::take_back_own_request(unsigned at_entry, bool pending_at_entry) 
 }
 
 void task_base::deliver_cancel() {
-    std::string reason;
+    cancel_reason reason;
     {
         cancel_lock lock(*this);
         lock.clear(k_requested);
         if (task_extra const* const more = extra_.load(memory_order_acquire)) {
-            reason = more->cancel_reason;
+            reason = more->reason;
         }
     }
     throw cancelled(std::move(reason));
 }
 
-std::string task_base::cancel_reason() {
+void task_base::enter(time_limit& limit) noexcept {
+    cancel_lock const lock(*this);
+    limit.outer = std::exchange(limits_, &limit);
+}
+
+// Not always the last one: that of a generator's body may be left while one of its consumer is in force, which began later.
+void task_base::leave(time_limit& limit) noexcept {
+    cancel_lock const lock(*this);
+    time_limit** link = &limits_;
+    while (*link != &limit) {
+        link = &(*link)->outer;
+    }
+    *link = limit.outer;
+}
+
+void task_base::move(time_limit& limit, clock::time_point when) noexcept {
+    cancel_lock const lock(*this);
+    limit.when = when;
+}
+
+clock::time_point task_base::nearest_limit() noexcept {
+    clock::time_point nearest = k_never;
+    cancel_lock const lock(*this);
+    for (time_limit const* limit = limits_; limit != nullptr; limit = limit->outer) {
+        nearest = std::min(nearest, limit->when);
+    }
+    return nearest;
+}
+
+cancel_reason task_base::reason_of_request() noexcept {
     cancel_lock lock(*this);
     task_extra const* const more = extra_.load(memory_order_acquire);
-    return more != nullptr ? more->cancel_reason : std::string();
+    return more != nullptr ? more->reason : nullptr;
 }
 
 bool task_base::start_forwarding_cancel(shared_state_base& target) noexcept {
@@ -361,15 +422,8 @@ void task_base::run_hooks_and_publish_awaiters() noexcept {
     }
 }
 
-void task_base::forward_pending_cancel(shared_state_base& target) {
-    std::string reason;
-    {
-        cancel_lock lock(*this);
-        if (task_extra const* const more = extra_.load(memory_order_acquire)) {
-            reason = more->cancel_reason;
-        }
-    }
-    if (target.request_cancel(std::move(reason))) {
+void task_base::forward_pending_cancel(shared_state_base& target) noexcept {
+    if (target.request_cancel(reason_of_request())) {
         cancel_lock lock(*this);
         lock.clear(k_requested);
     }

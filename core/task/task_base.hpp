@@ -17,6 +17,7 @@
 // References: one for the handle, one for the runtime. The runtime's is released by the worker that ran the task; for a
 // task that was run in place it is released by whoever finds the stale queue entry.
 
+#include <coir/core/base/clock.hpp>
 #include <coir/core/task/coroutine_root.hpp>
 #include <coir/core/task/shared_state.hpp>
 #include <coir/core/task/suspend.hpp>
@@ -42,7 +43,7 @@ struct local_values;
 struct task_extra {
     // Under the lock of the cancel word:
     std::string name;
-    std::string cancel_reason;
+    cancel_reason reason;  // of the last request
     // Set before the task is spawned, or by itself:
     std::size_t stack_size = 0;
     coroutine_root coroutines;
@@ -51,6 +52,8 @@ struct task_extra {
     std::shared_ptr<local_values> locals;
     // By anybody, see done_callbacks.hpp:
     callback_slot callbacks;
+    // The task's own:
+    std::size_t deeper_shields = 0;
 };
 
 /// What a new task needs of the place where it is spawned: looked up once.
@@ -60,6 +63,12 @@ struct birth {
     task_base* parent;
     std::uint64_t id;  ///< that no other task of the process has or had
     std::uint32_t home_number;
+};
+
+/// A time within which a task wants a part of its work done. Lies in the frame of that part.
+struct time_limit {
+    clock::time_point when;
+    time_limit* outer = nullptr;  // of the same task
 };
 
 /// Something that a task wants done before it suspends. Belongs to whoever sets it.
@@ -102,7 +111,7 @@ public:
     std::uint32_t home_number() const noexcept { return home_number_; }
 
     // --- cancellation ----------------------------------------------------------------------------------------------
-    bool request_cancel(std::string reason) final;
+    bool request_cancel(cancel_reason reason) noexcept final;
     /// How many requests have not been taken back by uncancel().
     unsigned cancelling() const noexcept;
     unsigned uncancel() noexcept;
@@ -118,7 +127,7 @@ public:
     /// For the task itself: clears the request and throws it.
     [[noreturn]] void deliver_cancel();
     /// Every suspension point throws from now on.
-    void cancel_for_shutdown();
+    void cancel_for_shutdown() noexcept;
     /// For the task itself: may a cancellation be thrown here, that is, no shield and no unwinding?
     bool accepts_cancel() const noexcept;
 
@@ -126,7 +135,7 @@ public:
     bool start_forwarding_cancel(shared_state_base& target) noexcept;
     void stop_forwarding_cancel() noexcept;
     /// For the task itself: cancels `target` in its own place, if that is not done yet.
-    void forward_pending_cancel(shared_state_base& target);
+    void forward_pending_cancel(shared_state_base& target) noexcept;
 
     // A task that is run in place forwards nothing as long as it runs through: nobody could tell. At its first suspension
     // the whole chain of tasks that wait below it on this stack starts to forward, and passes on what has come meanwhile.
@@ -154,9 +163,34 @@ public:
     wait_point const* waits_at() const noexcept { return waits_at_.load(memory_order_relaxed); }
     shared_state_base* awaits() const noexcept { return forwards_cancel() ? awaiting_ : nullptr; }
 
+    // Its time limits in force. By any thread: a generator's body may be left, or move its limit, on another task than
+    // the one that entered it.
+    void enter(time_limit& limit) noexcept;
+    void leave(time_limit& limit) noexcept;
+    void move(time_limit& limit, clock::time_point when) noexcept;
+    /// k_never without any.
+    clock::time_point nearest_limit() noexcept;
+
     bool is_shielded() const noexcept { return shield_depth_ != 0; }
-    void shield() noexcept { ++shield_depth_; }
-    void unshield() noexcept { --shield_depth_; }
+    void shield() noexcept {
+        if (shield_depth_ == k_most_shields_here) [[unlikely]] {
+            shield_deeper();
+        } else {
+            ++shield_depth_;
+        }
+    }
+    void unshield() noexcept {
+        if (shield_depth_ != k_most_shields_here || !unshield_deeper()) [[likely]] {
+            --shield_depth_;
+        }
+    }
+
+    /// As for any state, but without asking what it is.
+    void join() {
+        if (!is_done()) {
+            join_unfinished_task();
+        }
+    }
 
     // --- running ---------------------------------------------------------------------------------------------------
     /// The first time: true for the one who has to run it.
@@ -201,8 +235,9 @@ public:
     /// Between these two it is in no queue, and no list of tasks shows it. By its maker, and by whoever then spawns it.
     void make_dormant() noexcept { run_state_.store(run_state::dormant, memory_order_relaxed); }
     void end_dormancy() noexcept { run_state_.store(run_state::created, memory_order_relaxed); }
-    /// Before it is spawned, `child` takes the context of `parent`, and its strand unless it has one of its own.
-    static void inherit(task_base& child, task_base& parent);
+    /// Before it is spawned, `child` takes the context of `parent`, and its strand unless it has one of its own. Null: what
+    /// the calling thread has of a context.
+    static void inherit(task_base& child, task_base* parent);
     strand_state& strand() noexcept { return *extra().strand; }
     void join_strand(std::shared_ptr<strand_state> strand);
 
@@ -238,9 +273,16 @@ public:
 private:
     friend class scheduler;
 
+    void join_unfinished_task();
+    COIR_COLD void end_unstarted() noexcept;
     task_extra& make_extra();
     static void delete_extra(task_extra* extra) noexcept;
     void end_locals() noexcept;
+
+    static constexpr std::uint16_t k_most_shields_here = 0xffff;
+    COIR_COLD void shield_deeper() noexcept;
+    /// False if there is none.
+    COIR_COLD bool unshield_deeper() noexcept;
 
     // cancel_: the lock of the request, three flags, and the count of requests.
     //   k_forwarding   set by the task itself, never while somebody holds the lock, after it has written awaiting_;
@@ -256,18 +298,19 @@ private:
     class cancel_lock;
 
     enum class cancel_result : std::uint8_t { done_already, delivered, forward };
-    cancel_result request_cancel_here(std::string const& reason, state_ptr<shared_state_base>& forward_to);
-    std::string cancel_reason();
+    cancel_result request_cancel_here(cancel_reason const& reason, state_ptr<shared_state_base>& forward_to) noexcept;
+    void keep_reason_of(cancel_reason const& reason) noexcept;  // under the lock
+    cancel_reason reason_of_request() noexcept;
     // Of this task and of all that wait below it on this stack: calls their hooks, and lets them forward from now on.
     void run_hooks_and_publish_awaiters() noexcept;
     void call_hook() noexcept;
     /// A request that could not be passed on stays here. `interrupt`: also ends the present wait.
-    void keep_request(bool interrupt);
+    void keep_request(bool interrupt) noexcept;
 
     atomic<std::uint32_t> cancel_{0};
     atomic<run_state> run_state_{run_state::created};
-    std::uint32_t shield_depth_ = 0;
-    std::uint32_t handle_references_ = 1;
+    std::uint8_t handle_references_ = 1;
+    std::uint16_t shield_depth_ = 0;  // the shields beyond k_most_shields_here are counted in extra_
     std::uint32_t home_number_;
     scheduler* home_;
     std::uint64_t id_;
@@ -276,6 +319,7 @@ private:
     shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding is set
     atomic<wait_point const*> waits_at_{nullptr};
     suspension_hook* hook_ = nullptr;
+    time_limit* limits_ = nullptr;           // the last one entered first; under cancel_'s lock
     task_base* awaiter_in_place_ = nullptr;  // on whose stack this one runs, until it first suspends
     atomic<task_extra*> extra_{nullptr};     // owned; once made, it stays
 };

@@ -43,35 +43,39 @@ public:
 
     /// Waits until all children have ended, those that are spawned meanwhile too. Throws their failures: one as itself,
     /// several as exception_group. Suspends. Cancelling the waiting task cancels the children, waits for them, and throws
-    /// their failures or else `cancelled`. The group can be used again afterwards.
+    /// their failures or else `cancelled`. The group can be used again afterwards. Without memory for a list of the failures:
+    /// std::bad_alloc, and they can be waited for again.
     void wait();
 
-    /// Cancels every child, and whatever is spawned until the next wait() has ended. Does not suspend.
+    /// Cancels every child, and whatever is spawned until the next wait() has ended. Does not suspend. Throws std::bad_alloc,
+    /// and then has cancelled nothing.
     void cancel();
 
 private:
     template <class F>
-    friend auto scope(F&& f) -> std::invoke_result_t<F, task_group&>;
+    friend auto scope(F&& f) -> detail::call_result_t<F, task_group&>;
 
     using child_list = std::vector<detail::state_ptr<detail::task_base>>;
 
     template <class F, class... Args>
     auto start(task_options* options, F&& f, Args&&... args) {
-        static_assert(detail::spawnable<F, Args...>,
-                      "task_group::spawn: the callable must accept the arguments, which are decayed and moved");
-        using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
-        return detail::spawn_introduced(
-            nullptr, options, [this](detail::task_base& child) { add(child); },
-            [this, body = call(std::forward<F>(f), std::forward<Args>(args)...)]() mutable -> decltype(auto) {
-                try {
-                    return body();
-                } catch (cancelled const&) {
-                    throw;
-                } catch (...) {
-                    on_failure();
-                    throw;
-                }
-            });
+        if constexpr (!detail::check_call<F, Args...>::passed) {
+            return task<detail::spawn_result_t<F, Args...>>();
+        } else {
+            using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
+            return detail::spawn_introduced(
+                nullptr, options, [this](detail::task_base& child) { add(child); },
+                [this, body = call(std::forward<F>(f), std::forward<Args>(args)...)]() mutable -> decltype(auto) {
+                    try {
+                        return body();
+                    } catch (cancelled const&) {
+                        throw;
+                    } catch (...) {
+                        on_failure();
+                        throw;
+                    }
+                });
+        }
     }
 
     void add(detail::task_base& child);
@@ -79,12 +83,20 @@ private:
     /// As cancel(), unless the children have been cancelled already, by that or by a failure.
     void abort() noexcept;
     bool await_children();
-    std::vector<std::exception_ptr> collect_failures();
+    enum class awaited : unsigned char { nobody, somebody, interrupted };
+    awaited await_some();
+    void copy_children(child_list& to, bool& mark);
+    child_list children_without_failing() noexcept;
+    std::exception_ptr take_failures(std::exception_ptr body_error);
+    void forget(child_list const& known);
+    bool has_children() noexcept;
+    std::exception_ptr first_failure() noexcept;
     void begin_scope();
     void end_scope(std::exception_ptr body_error, bool body_was_cancelled);
 
     detail::spin_mutex lock_;  // guards, up to the next comment:
     child_list children_;
+    child_list spare_;  // empty, with room for all of them: for the one that ends them, who may not fail
     std::size_t prune_at_ = 64;
     bool failed_ = false;
     bool cancelled_ = false;
@@ -103,15 +115,18 @@ private:
 /// there are failures too, those are thrown and the cancellation is delivered at the next suspension point. Throws
 /// no_running_runtime outside of a task.
 template <class F>
-auto scope(F&& f) -> std::invoke_result_t<F, task_group&> {
-    using result = std::invoke_result_t<F, task_group&>;
+auto scope(F&& f) -> detail::call_result_t<F, task_group&> {
+    constexpr bool callable = std::is_invocable_v<F, task_group&>;
+    static_assert(callable, "coir::scope: f must be callable as f(task_group&)");
+    using result = detail::call_result_t<F, task_group&>;
     task_group group;
     group.begin_scope();
     std::exception_ptr error;
     bool was_cancelled = false;
     detail::result_slot<result> value;
     try {
-        if constexpr (std::is_void_v<result>) {
+        if constexpr (!callable) {
+        } else if constexpr (std::is_void_v<result>) {
             std::invoke(std::forward<F>(f), group);
             value.emplace();
         } else {

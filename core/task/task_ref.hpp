@@ -42,7 +42,9 @@ public:
 
     /// Requests cancellation: `cancelled` is thrown out of the task's present or next suspension point. Requests that have
     /// not been delivered coalesce. False if the task has ended.
-    bool cancel(std::string reason = {}) const { return state_->request_cancel(std::move(reason)); }
+    bool cancel(std::string reason = {}) const {
+        return state_->request_cancel(detail::keep_reason(std::move(reason)));
+    }
     /// How many requests were made and not taken back.
     unsigned cancelling() const noexcept { return state_->cancelling(); }
     /// Takes one request back and returns how many are left; with the last one, a request not yet delivered is cleared.

@@ -3,6 +3,8 @@
 
 #include "core/task/suspend_task.hpp"
 
+#include <utility>
+
 namespace coir {
 namespace {
 
@@ -17,15 +19,15 @@ detail::task_base& calling_task() {
 }  // namespace
 
 timeout_scope::timeout_scope(clock::time_point deadline)
-    : when_(deadline), requests_at_entry_(calling_task().cancelling()),
-      pending_at_entry_(calling_task().cancel_is_pending()) {
-    timer_.task = &calling_task();
+    : timer_(calling_task()), limit_{deadline}, requests_at_entry_(timer_.task->cancelling()),
+      pending_at_entry_(timer_.task->cancel_is_pending()) {
     timer_.callback = [](detail::timer_node& node) noexcept {
         auto& self = static_cast<timer&>(node);
         self.expired.store(true, std::memory_order_release);
-        self.task->request_cancel("timed out");
+        self.task->request_cancel(detail::keep_reason("timed out"));
     };
     arm();
+    timer_.task->enter(limit_);
 }
 
 timeout_scope::~timeout_scope() {
@@ -41,13 +43,14 @@ bool timeout_scope::close() noexcept {
     if (std::exchange(closed_, true)) {
         return false;
     }
+    timer_.task->leave(limit_);
     disarm();
     return !expired() || !timer_.task->take_back_own_request(requests_at_entry_, pending_at_entry_);
 }
 
 void timeout_scope::arm() {
-    if (when_ != detail::k_never) {
-        detail::add_timer_here(timer_, when_);
+    if (limit_.when != detail::k_never) {
+        detail::add_timer_here(timer_, limit_.when);
         armed_ = true;
     }
 }
@@ -59,12 +62,43 @@ void timeout_scope::disarm() noexcept {
 }
 
 void timeout_scope::move_to(clock::time_point deadline) {
+    if (deadline != detail::k_never) {
+        detail::reserve_timer_here();  // before the one in force is given up
+    }
     disarm();
     if (expired()) {
         detail::throw_no_state("timeout_scope::reschedule: the time limit has expired already");
     }
-    when_ = deadline;
+    timer_.task->move(limit_, deadline);
     arm();
+}
+
+void detail::cancel_overdue(shared_state_base& awaited) {
+    task_base& self = calling_task();
+    if (static_cast<shared_state_base*>(&self) == &awaited) {
+        throw invalid_state("a task cannot await itself");
+    }
+    unsigned const requests_at_entry = self.cancelling();
+    bool const pending_at_entry = self.cancel_is_pending();
+    awaited.request_cancel(keep_reason("timed out"));
+    awaited.join();
+    if (!awaited.was_cancelled()) {
+        return;
+    }
+    if (self.accepts_cancel()) {
+        if (self.cancel_is_pending()) {
+            self.deliver_cancel();
+        }
+        if (pending_at_entry || self.cancelling() > requests_at_entry) {
+            return;  // join() has passed the caller's own cancellation on: it comes back out of get()
+        }
+    }
+    throw timeout_error();
+}
+
+clock::time_point detail::deadline_in_force() noexcept {
+    task_base* const task = current_task_or_null();
+    return task != nullptr && task->accepts_cancel() ? task->nearest_limit() : k_never;
 }
 
 }  // namespace coir

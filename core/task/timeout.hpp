@@ -19,6 +19,11 @@
 #include <utility>
 
 namespace coir {
+namespace detail {
+/// The nearest deadline of the time limits within which the calling task runs. k_never without one, on a plain thread, and
+/// where no time limit takes effect: in a shield, and while the stack unwinds.
+clock::time_point deadline_in_force() noexcept;
+}  // namespace detail
 
 /// The time limit under which the calling code runs. Made by with_timeout and with_deadline; used by their task only.
 class timeout_scope {
@@ -29,7 +34,7 @@ public:
     void reschedule(std::chrono::time_point<Clock, Duration> const& t) {
         move_to(detail::to_deadline(t));
     }
-    clock::time_point when() const noexcept { return when_; }
+    clock::time_point when() const noexcept { return limit_.when; }
     /// Has the deadline passed while the scope ran?
     bool expired() const noexcept { return timer_.expired.load(std::memory_order_acquire); }
 
@@ -43,7 +48,9 @@ public:
 
 private:
     struct timer : detail::timer_node {
-        detail::task_base* task = nullptr;
+        explicit timer(detail::task_base& t) noexcept : task(detail::state_ptr<detail::task_base>::share(&t)) {}
+        // Kept: the body of a generator that was handed on may outlive the task that entered it.
+        detail::state_ptr<detail::task_base> task;
         std::atomic<bool> expired{false};
     };
 
@@ -53,7 +60,7 @@ private:
     bool close() noexcept;
 
     timer timer_;
-    clock::time_point when_;
+    detail::time_limit limit_;
     unsigned const requests_at_entry_;
     bool const pending_at_entry_;
     bool armed_ = false;
@@ -65,11 +72,13 @@ private:
 /// is returned. Nests. Throws no_running_runtime outside of a task.
 template <class Clock, class Duration, class F>
 decltype(auto) with_deadline(std::chrono::time_point<Clock, Duration> const& t, F&& f) {
+    static_assert(std::disjunction_v<std::is_invocable<F, timeout_scope&>, std::is_invocable<F>>,
+                  "coir::with_timeout, with_deadline: f must be callable as f() or f(timeout_scope&)");
     timeout_scope scope(detail::to_deadline(t));
     try {
         if constexpr (std::is_invocable_v<F, timeout_scope&>) {
             return std::invoke(std::forward<F>(f), scope);
-        } else {
+        } else if constexpr (std::is_invocable_v<F>) {
             return std::invoke(std::forward<F>(f));
         }
     } catch (cancelled const&) {
@@ -87,6 +96,11 @@ decltype(auto) with_timeout(std::chrono::duration<Rep, Period> const& d, F&& f) 
 }
 
 namespace detail {
+/// In a task, for a wait_for() whose time is over before it begins: cancels `awaited`, which is not done, so that nobody
+/// starts it any more, and waits until it has ended. Throws timeout_error if it ended by that cancellation, and `cancelled`
+/// instead if the caller was cancelled too.
+void cancel_overdue(shared_state_base& awaited);
+
 // A plain thread has no suspension points that a timer could end: it waits, and then cancels by itself.
 template <class A>
 typename A::value_type wait_for_on_thread(A& awaitable, clock::time_point deadline) {
@@ -103,22 +117,33 @@ typename A::value_type wait_for_on_thread(A& awaitable, clock::time_point deadli
 }  // namespace detail
 
 /// Waits for a task, a future or a callable (which is spawned) and returns its result. When `d` has passed first, cancels
-/// it, waits until it has ended, and throws timeout_error; if it ended with a value all the same, returns that. A
-/// callable with d <= 0 never starts. Suspends; cancelling the caller cancels what it waits for.
+/// it, waits until it has ended, and throws timeout_error; if it ended with a value all the same, returns that. With
+/// d <= 0 what is done gives its result; a callable, or a task that has not started, never starts. Suspends; cancelling the
+/// caller cancels what it waits for. Throws std::invalid_argument if `d` is not a number.
 template <class A, class Rep, class Period>
+    requires(detail::handle<A> || detail::meant_to_be_called<A>)
 auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) -> detail::awaited_t<A> {
     auto const deadline = detail::deadline_after(clock::now(), d);
-    if constexpr (detail::handle<A>) {
+    if constexpr (!detail::check_awaitable<A>::passed) {
+        throw timeout_error();
+    } else if constexpr (detail::handle<A>) {
         if (detail::current_task_or_null() == nullptr) {
             return detail::wait_for_on_thread(awaitable, deadline);
+        }
+        if (d <= std::chrono::duration<Rep, Period>::zero()) {
+            if (!awaitable.done()) {
+                detail::cancel_overdue(detail::state_of(awaitable));
+            }
+            return awaitable.get();
         }
         return with_deadline(deadline, [&]() -> detail::awaited_t<A> { return awaitable.get(); });
     } else {
         if (d <= std::chrono::duration<Rep, Period>::zero()) {
             throw timeout_error();
         }
-        auto child = spawn(std::forward<A>(awaitable));
-        return with_deadline(deadline, [&]() -> detail::awaited_t<A> { return child.get(); });
+        // Started within the limit: if there is no memory for that one, nothing has been started.
+        return with_deadline(deadline,
+                             [&]() -> detail::awaited_t<A> { return spawn(std::forward<A>(awaitable)).get(); });
     }
 }
 

@@ -46,24 +46,24 @@ void wait_for_some(std::span<shared_state_base* const> states, wait_options cons
 /// Waits as the options say. Suspends the calling task (blocks a thread). Cancels nothing, and throws neither for a time-out
 /// nor what the tasks threw. Cancelling the caller throws `cancelled` and leaves the tasks alone. Throws
 /// std::invalid_argument for an empty range.
-template <detail::range_of_handles Range>
-auto wait(Range&& range, wait_options const& options = {})
-    -> wait_result<std::remove_reference_t<std::ranges::range_reference_t<Range>>> {
-    using handle = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
-    static_assert(std::is_lvalue_reference_v<Range> || std::ranges::borrowed_range<Range>,
-                  "coir::wait returns references into the range: pass one that lives on");
-    std::vector<std::reference_wrapper<handle>> handles;
-    std::vector<detail::shared_state_base*> states;
-    for (handle& h : range) {
-        states.push_back(&detail::state_of(h));
-        handles.push_back(h);
+template <class Range>
+    requires(std::ranges::range<Range> || detail::handle<Range>)  // not the system's wait()
+auto wait(Range&& range, wait_options const& options = {}) {
+    if constexpr (detail::check_range_of_handles<Range>::passed) {
+        using handle = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
+        std::vector<std::reference_wrapper<handle>> handles;
+        std::vector<detail::shared_state_base*> states;
+        for (handle& h : range) {
+            states.push_back(&detail::state_of(h));
+            handles.push_back(h);
+        }
+        detail::wait_for_some(states, options);
+        wait_result<handle> result;
+        for (handle& h : handles) {
+            (h.done() ? result.done : result.pending).push_back(h);
+        }
+        return result;
     }
-    detail::wait_for_some(states, options);
-    wait_result<handle> result;
-    for (handle& h : handles) {
-        (h.done() ? result.done : result.pending).push_back(h);
-    }
-    return result;
 }
 
 }  // namespace coir

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/time/timers.hpp"
 
+#include "core/base/fault.hpp"
+
 #include <coir/core/base/back_off.hpp>
 
 #include <algorithm>
@@ -25,6 +27,7 @@ void timers::add(timer_node& node, clock::time_point deadline) {
 }
 
 void timers::reserve_one() {
+    COIR_FAULT_NO_MEMORY(timer_memory);
     std::lock_guard const guard(lock_);
     if (heap_.size() == heap_.capacity()) {
         heap_.reserve(std::max(k_first_capacity, 2 * heap_.size()));
@@ -78,6 +81,7 @@ std::size_t timers::fire_due(clock::time_point now, std::size_t limit) noexcept 
             }
             publish_next();
         }
+        COIR_FAULT_DELAY(delay_time_out);
         wakes.wake_all();
         for (std::size_t i = 0; i < callback_count; ++i) {
             callbacks[i]->callback(*callbacks[i]);

@@ -10,6 +10,7 @@
 #include <coir/executors/process/errors.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <new>
@@ -29,6 +30,8 @@ constexpr auto k_time_to_end = std::chrono::seconds(5);
 // A process that ends closes its descriptors just before it counts as ended.
 constexpr auto k_time_without_channel = std::chrono::seconds(1);
 constexpr std::uint8_t k_most_losses = 3;
+// Of 16 KiB. More than a socket holds, unless somebody has got hold of the dead worker's end and goes on writing.
+constexpr int k_most_last_reads = 1024;
 
 std::string message_of(std::exception_ptr const& error) {
     try {
@@ -92,6 +95,15 @@ void process_pool::take(worker_process& from, frame received) {
     case frame_kind::ready:
         return take_ready(from);
     case frame_kind::start_failed: {
+        {
+            std::lock_guard const guard(lock_);
+            if (!expect_starting(from)) {
+                return;
+            }
+        }
+        if (from.start_error) {
+            throw protocol_error("a message out of turn");
+        }
         wire_input in(received.body);
         from.start_error = std::make_exception_ptr(
             broken_executor("coir::process_pool_executor: the initializer of the worker processes threw: " +
@@ -100,7 +112,7 @@ void process_pool::take(worker_process& from, frame received) {
     }
     case frame_kind::value:
     case frame_kind::error:
-        return take_answer(from, received);
+        return take_answer(from, received.header, received.body, reader::keeper, false);
     case frame_kind::setup:
     case frame_kind::job:
         break;
@@ -120,21 +132,28 @@ void process_pool::take_hello(worker_process& from, frame const& received) {
     from.said_hello = true;
 }
 
+bool process_pool::expect_starting(worker_process const& from) const {
+    if (from.now == worker_process::stage::doomed) {
+        return false;
+    }
+    if (from.now != worker_process::stage::starting || !from.said_hello) {
+        throw protocol_error("a message out of turn");
+    }
+    return true;
+}
+
 void process_pool::take_ready(worker_process& from) {
     {
         std::lock_guard const guard(lock_);
-        if (from.now == worker_process::stage::doomed) {
+        if (!expect_starting(from)) {
             return;
-        }
-        if (from.now != worker_process::stage::starting || !from.said_hello) {
-            throw protocol_error("a message out of turn");
         }
         from.now = worker_process::stage::busy;
         --starting_;
     }
     from.deadline = time_point::max();
     failed_starts_ = 0;
-    carry_on(from);
+    carry_on(from, reader::keeper);
 }
 
 job_ref process_pool::job_of(worker_process& from) {
@@ -150,11 +169,15 @@ job_ref process_pool::take_job_of(worker_process& from) noexcept {
     return std::move(from.job);
 }
 
-void process_pool::take_answer(worker_process& from, frame const& received) {
+void process_pool::take_answer(worker_process& from, frame_header const& header, std::span<std::byte const> body,
+                               reader who, bool claimed) {
     job_ref job;
     {
         std::lock_guard const guard(lock_);
-        if (from.job && from.job->id == received.header.job) {
+        if (from.job && from.job->id == header.job) {
+            if (!claimed && std::exchange(from.answer_in_hand, true)) {
+                throw protocol_error("two answers to one job");
+            }
             job = job_ref(*from.job);
         } else if (from.now != worker_process::stage::doomed) {
             throw protocol_error("an answer to a job that it does not have");
@@ -165,11 +188,11 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
     // Read first: a worker that answers with garbage must not get another job.
     bool const ours = job->state().start_completion();
     if (ours) {
-        wire_input in(received.body);
+        wire_input in(body);
         std::exception_ptr thrown;
         std::optional<std::string> garbage;
         try {
-            if (received.header.kind == frame_kind::value) {
+            if (header.kind == frame_kind::value) {
                 job->load_result(in);
             } else {
                 thrown = read_exception(in);
@@ -183,9 +206,13 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
         }
         if (garbage) {
             let_go(job_of(from));
-            job->state().set_error(std::make_exception_ptr(
-                worker_died("the " + described(from) + " was killed: " + *garbage, SIGKILL, -1)));
-            doom(from, std::move(*garbage));
+            try {
+                job->state().set_error(std::make_exception_ptr(
+                    worker_died("the " + described(from) + " was killed: " + *garbage, SIGKILL, -1)));
+            } catch (std::bad_alloc const&) {
+                job->state().set_current_exception();
+            }
+            found_out(from, std::move(*garbage), who);
             job->state().complete();
             job->outside.reset();
             return;
@@ -199,13 +226,16 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
             }
         }
     }
-    let_go(job_of(from));
+    job_ref ended;
     {
         std::lock_guard const guard(lock_);
-        ++counters_.completed;
+        ended = take_job_of(from);
+        from.answer_in_hand = false;
+        counters_.completed += ended ? 1 : 0;  // else a canceller has just taken it, and counted it
     }
-    idle_deaths_ = 0;
-    carry_on(from);
+    let_go(ended);
+    idle_deaths_.store(0, std::memory_order_relaxed);
+    carry_on(from, who);
     if (ours) {
         job->state().complete();
         job->outside.reset();
@@ -214,7 +244,23 @@ void process_pool::take_answer(worker_process& from, frame const& received) {
 
 // ---- what a worker does next -----------------------------------------------------------------------------------------
 
-void process_pool::carry_on(worker_process& with) {
+void process_pool::drop_late() noexcept {
+    for (;;) {
+        job_ref late;
+        {
+            std::lock_guard const guard(lock_);
+            if (queue_.empty() || !queue_.front().is_late()) {
+                return;
+            }
+            late = queue_.pop_front();
+            ++counters_.cancelled;
+        }
+        complete_late(late);
+    }
+}
+
+void process_pool::carry_on(worker_process& with, reader who) {
+    drop_late();
     std::unique_lock<std::mutex> io;
     std::shared_ptr<segment> read;  // goes back without the lock
     {
@@ -224,6 +270,11 @@ void process_pool::carry_on(worker_process& with) {
             return;  // cancelled, with the worker
         }
         bool const used_up = options_.max_jobs_per_worker != 0 && with.jobs_given >= options_.max_jobs_per_worker;
+        if (who != reader::keeper && (with.has_ended || used_up || broken_ || closed_)) {
+            with.unfinished = unfinished_ = true;
+            wake_keeper();
+            return;
+        }
         if (with.has_ended) {
             with.now = worker_process::stage::doomed;
             --live_;
@@ -231,6 +282,9 @@ void process_pool::carry_on(worker_process& with) {
             retire(with);
         } else if (!queue_.empty()) {
             io = give(with, queue_.pop_front());
+            if (who != reader::keeper && with.job->deadline < keeper_sleeps_until_) {
+                wake_keeper();  // it has not heard of this deadline
+            }
         } else {
             with.now = worker_process::stage::idle;
             idle_.push_back(&with);
@@ -243,6 +297,7 @@ void process_pool::carry_on(worker_process& with) {
 
 void process_pool::hand_out() {
     for (;;) {
+        drop_late();
         std::unique_lock<std::mutex> io;
         worker_process* to = nullptr;
         {
@@ -279,10 +334,18 @@ void process_pool::doom(worker_process& bad, std::string why) {
 
 void process_pool::bury(worker_process& dead) {
     worker_ptr const keep = dead.shared_from_this();
-    dead.has_ended = true;
+    {
+        std::lock_guard const guard(lock_);
+        dead.has_ended = true;
+    }
+    kill_group(dead.process);  // they may hold its end of the channel
     // It may have answered before it died, and nothing that arrived is lost.
     read_channel(dead);
+    take_mail(dead, reader::keeper);
     stop_reading(dead);
+    if (!dead.doom.empty()) {
+        look_for_what_it_left_unread(dead);
+    }
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, dead.process.process.get(), nullptr);
     process_end const end = collect(dead.process.process.get());
     workers_.erase(dead.number);
@@ -292,7 +355,9 @@ void process_pool::bury(worker_process& dead) {
     worker_process::stage before{};
     {
         std::lock_guard const guard(lock_);
-        job = take_job_of(dead);
+        if (!dead.answer_in_hand) {
+            job = take_job_of(dead);
+        }
         before = std::exchange(dead.now, worker_process::stage::doomed);
         bool const was_starting = before == worker_process::stage::starting;
         if (was_starting || before == worker_process::stage::idle || before == worker_process::stage::busy) {
@@ -305,22 +370,35 @@ void process_pool::bury(worker_process& dead) {
     bool never_read = false;
     {
         std::lock_guard const io(dead.io);  // who gave it the job before that step has finished sending
-        never_read = dead.left_bytes_unread || !dead.all_sent();
+        never_read = dead.left_bytes_unread || !dead.all_sent() || (dead.mail && dead.mail->to_worker.is_full());
     }
     if (before == worker_process::stage::starting) {
         after_a_failed_start(dead, end);
     } else if (before == worker_process::stage::idle) {
         // Perhaps something kills all of them as soon as they are up.
-        ++idle_deaths_;
-        next_start_ = std::chrono::steady_clock::now() +
-                      (idle_deaths_ > 1 ? std::chrono::milliseconds(10U << std::min(idle_deaths_, 6U))
-                                        : std::chrono::milliseconds(0));
+        unsigned const deaths = ++idle_deaths_;
+        next_start_ =
+            std::chrono::steady_clock::now() +
+            (deaths > 1 ? std::chrono::milliseconds(10U << std::min(deaths, 6U)) : std::chrono::milliseconds(0));
     }
-    if (job && !(never_read && dead.doom.empty() && put_back(job))) {
+    if (job && !(never_read && put_back(job))) {
         std::string text = "the " + described(dead) + " " + end.text() + " while it ran a job";
         text += dead.doom.empty() ? "" : ": " + dead.doom;
         complete_with(job, std::make_exception_ptr(worker_died(text, end.signal, end.exit_status)));
         let_go(job);
+    }
+}
+
+// What it sent is not believed any more, but what the kernel says of its end of the channel is: a job that was given to it
+// just before it was found out has nothing to do with that.
+void process_pool::look_for_what_it_left_unread(worker_process& dead) {
+    std::array<std::byte, 16 * 1024> ignored;
+    for (int i = 0; i < k_most_last_reads; ++i) {
+        auto const got = receive_some(dead.process.channel.get(), ignored);
+        if (got.error != 0 || got.count == 0) {
+            dead.left_bytes_unread = got.error == ECONNRESET;
+            return;
+        }
     }
 }
 
@@ -345,7 +423,8 @@ void process_pool::after_a_failed_start(worker_process& dead, process_end const&
 // A job that was never read goes to another worker, in front of all that came after it.
 bool process_pool::put_back(job_ref& job) {
     std::lock_guard const guard(lock_);
-    if (job->state().is_done()) {
+    if (job->state().completion_started()) {
+        ++counters_.cancelled;
         return true;  // cancelled, by somebody who will not find it in the queue any more
     }
     if (job->lost_before_start >= k_most_losses || broken_) {

@@ -21,6 +21,8 @@
 namespace coir::detail {
 namespace {
 
+constexpr rlim_t k_most_files = 1024;
+
 // What is not open would become the next file that the program opens, and get its output.
 void open_missing_standard_descriptors() noexcept {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
@@ -72,6 +74,13 @@ bool confine_worker(worker_marker const& marker) noexcept {
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     rlimit const no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
+    // What a program has without asking for more, whatever the parent, a server perhaps, has asked for. Only the soft limit: a
+    // job may do so, too.
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > k_most_files) {
+        files.rlim_cur = k_most_files;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
     return true;
 }
 

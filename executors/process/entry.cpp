@@ -11,11 +11,16 @@
 #include "executors/process/confine_impl.hpp"
 #include "executors/process/exception_impl.hpp"
 #include "executors/process/image_impl.hpp"
+#include "executors/process/mailbox_impl.hpp"
+#include "executors/process/patience_impl.hpp"
 #include "executors/process/request_impl.hpp"
 
+#include <coir/core/base/errors.hpp>
 #include <coir/executors/process/signature.hpp>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -85,7 +90,39 @@ public:
     }
 
 private:
+    // Looks into the mailbox first, as long as that pays: who sends again at once need not wake this process.
     std::optional<frame> receive() {
+        if (!mail_ || reader_.in_the_middle()) {
+            return receive_from_socket();
+        }
+        auto const start = std::chrono::steady_clock::now();
+        auto const at_most = patience_.budget();
+        mail_slot& slot = mail_->to_worker;
+        std::optional<frame> received;
+        if (at_most > patience::duration::zero() && look_into(slot, at_most, [] { return false; }) && slot.claim()) {
+            received = read_mail(slot);
+        } else {
+            received = receive_from_socket();
+        }
+        patience_.tell(std::chrono::steady_clock::now() - start <= patience::k_most);
+        return received;
+    }
+
+    frame read_mail(mail_slot const& slot) {
+        auto const size = slot.read(from_mail_);
+        if (!size || *size < k_frame_header_size) {
+            throw protocol_error("a message of no possible size");
+        }
+        auto const message = std::span<std::byte const>(from_mail_).first(*size);
+        frame_header const header = read_header(message.first<k_frame_header_size>());
+        auto const body = message.subspan(k_frame_header_size);
+        if (header.size != body.size()) {
+            throw protocol_error("a message of another size than it says");
+        }
+        return {header, byte_buffer(body.begin(), body.end())};
+    }
+
+    std::optional<frame> receive_from_socket() {
         for (;;) {
             if (auto whole = reader_.next()) {
                 return whole;
@@ -109,7 +146,7 @@ private:
         wire_output out(answer_);
         fill(out);
         finish_frame(answer_, kind, job);
-        bool const sent = send_all(k_worker_channel, answer_);
+        bool const sent = (mail_ && mail_->to_pool.try_post(answer_)) || send_all(k_worker_channel, answer_);
         if (answer_.capacity() > k_kept_buffer) {
             byte_buffer().swap(answer_);
         }
@@ -125,6 +162,13 @@ private:
         setup_message const setup = read_setup(in);
         name_this_thread("coir-worker", setup.number);
         cpu_limit_ = setup.cpu_limit_seconds;
+        if (passed_) {
+            try {
+                mail_ = mailbox_mapping::open(std::exchange(passed_, {}));
+            } catch (std::system_error const&) {
+                // The pool sees that nobody looks into it.
+            }
+        }
         try {
             if (setup.memory_limit != 0) {
                 limit_memory(setup.memory_limit);
@@ -161,10 +205,15 @@ private:
     void call(frame const& message, wire_output& out) {
         wire_input head(message.body);
         segment_place const place = read_segment_place(head);
+        auto const deadline = read_deadline(head);
         function_name const name = read_name(head);
         auto const thunk = reinterpret_cast<remote_thunk>(address_of_function(name));
         mapping once;
         wire_input arguments(head.take(head.remaining()), place.capacity != 0 ? map(place, once) : shared_bytes());
+        // Only here: what came along in shared memory is known to the pool as known to this process.
+        if (std::chrono::steady_clock::now() >= deadline) {
+            throw timeout_error(k_late_job);
+        }
         thunk(arguments, out);
     }
 
@@ -190,6 +239,9 @@ private:
     frame_reader reader_;
     owned_descriptor passed_;
     byte_buffer answer_;
+    mailbox_mapping mail_;
+    patience patience_;  // with the pool's next message
+    std::array<std::byte, mail_slot::k_room> from_mail_;
     std::uint64_t cpu_limit_ = 0;
     std::unordered_map<std::uint64_t, mapping> mappings_;
 };

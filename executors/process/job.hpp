@@ -4,20 +4,26 @@
 // A job on its way to a worker process and back. It is the state behind the caller's future at the same time: one
 // allocation, and a cancellation of the future finds its job.
 //
-// Roles: the submitter makes it; the pool queues it, gives it to a worker, and completes it from its keeper thread;
-// anybody who holds the future may cancel it.
+// Roles: the submitter makes it; the pool queues it, gives it to a worker, and completes it from its keeper thread, or from
+// whoever waits for it when the answer comes at once; anybody who holds the future may cancel it.
 //
 // Invariants
-//   1. Whoever wins start_completion() decides the outcome: the canceller, or the keeper with the worker's answer.
+//   1. Whoever wins start_completion() decides the outcome: the canceller, or the keeper or a waiter with the worker's answer.
 //   2. `place` and what it stands for change under the pool's lock only.
 //   3. The pool holds a reference to the state while the job is queued or running.
 //   4. `outside` ends after the outcome was delivered, by whoever delivered it.
+//   5. The deadline is the pool's to keep, whoever holds the future: past it the keeper does what a canceller would, and the
+//      outcome is timeout_error. Not a cancellation: that would look to a task, whose own timer has not fired yet, like one
+//      from outside of its time limit.
 
+#include <coir/core/base/clock.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/outside_work.hpp>
+#include <coir/core/task/suspend.hpp>
 #include <coir/executors/process/archive.hpp>
 #include <coir/executors/process/bytes.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -45,6 +51,8 @@ public:
     /// Work that goes on outside of the submitter's runtime.
     std::optional<outside_work> outside{std::in_place};
 
+    bool is_late() const noexcept { return deadline != k_never && deadline <= std::chrono::steady_clock::now(); }
+
     // --- the pool's ------------------------------------------------------------------------------------------------
     enum class where : std::uint8_t { nowhere, queued, running };
 
@@ -52,14 +60,17 @@ public:
     std::shared_ptr<byte_buffer> frame;  // the whole message to the worker
     std::shared_ptr<segment> shared;     // what it refers to in shared memory
     std::uint64_t id = 0;
-    worker_process* worker = nullptr;  // while running
-    remote_job* next = nullptr;        // in the queue
+    clock::time_point deadline = k_never;  // on the steady clock; set before the pool has it
+    worker_process* worker = nullptr;      // while running
+    remote_job* next = nullptr;            // in the queue
     remote_job* previous = nullptr;
     where place = where::nowhere;
     std::uint8_t lost_before_start = 0;  // how many workers died before they had read it
 
 protected:
     ~remote_job() = default;
+    /// Somebody is about to wait.
+    void hasten() noexcept;
     /// The future was cancelled: leave the queue, or kill the worker.
     void withdraw() noexcept;
 };
@@ -117,7 +128,9 @@ public:
         }
     }
 
-    bool request_cancel(std::string reason) override {
+    void before_waiting() noexcept override { this->hasten(); }
+
+    bool request_cancel(cancel_reason reason) noexcept override {
         // Whoever waits may let go of it as soon as it is cancelled.
         auto const keep = state_ptr<shared_state_base>::share(this);
         if (!future_state<R>::request_cancel(std::move(reason))) {

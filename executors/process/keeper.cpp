@@ -49,6 +49,7 @@ void process_pool::keep() {
         start_workers();
         wait_for_events();
         kill_the_late();
+        finish_what_others_left();
         hand_out();
     }
     ended_.set();
@@ -64,30 +65,32 @@ void process_pool::watch(int fd, std::uint32_t events, std::uint64_t tag) const 
 }
 
 // Who submits a job to an idle worker does not wake the keeper, so it is the submitter that ends the keeper's rest.
-bool process_pool::rest() noexcept {
+void process_pool::rest() noexcept {
     std::lock_guard const guard(lock_);
-    if (closed_ || !queue_.empty() || counters_.running != 0) {
-        return false;
+    keeper_may_rest_ = true;
+    if (!closed_ && queue_.empty() && counters_.running == 0) {
+        keeper_rests_.emplace();
     }
-    keeper_rests_.emplace();
-    return true;
 }
 
 void process_pool::wait_for_events() {
-    time_point const until = next_deadline();
+    bool const has_deadline = next_deadline() != time_point::max();
     int timeout = k_never_ms;
-    if (until != time_point::max()) {
+    if (keeper_sleeps_until_ != time_point::max()) {
         auto const now = std::chrono::steady_clock::now();
         // Compared first: next_start_ may be time_point::min(), from which nothing can be taken away.
-        auto const left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until, now) - now);
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(std::max(keeper_sleeps_until_, now) - now);
         timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
     }
-    bool const rests = timeout == k_never_ms && rest();
+    if (!has_deadline) {
+        rest();
+    }
     std::array<epoll_event, 64> events;
     int const count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
-    if (rests) {
+    if (!has_deadline) {
         std::lock_guard const guard(lock_);
         keeper_rests_.reset();
+        keeper_may_rest_ = false;
     }
     for (int i = 0; i < count; ++i) {
         epoll_event const& each = events[static_cast<std::size_t>(i)];
@@ -146,7 +149,9 @@ void process_pool::start_workers() {
 void process_pool::start_one() {
     worker_ptr worker;
     try {
-        worker = std::make_shared<worker_process>(next_worker_, spawn_worker(arguments_, options_.inherit_environment));
+        // Memory first: a process for which there is none would be left to itself.
+        worker = std::make_shared<worker_process>(next_worker_);
+        worker->process = spawn_worker(arguments_, options_.inherit_environment);
         ++next_worker_;
         watch(worker->process.process.get(), EPOLLIN, worker->process_tag());
         watch(worker->process.channel.get(), EPOLLIN, worker->channel_tag());
@@ -154,7 +159,7 @@ void process_pool::start_one() {
         send_setup(*worker);
         workers_.emplace(worker->number, worker);
     } catch (std::exception const& error) {
-        if (worker) {
+        if (worker && worker->process.process) {
             kill_process(worker->process.process.get());
             collect(worker->process.process.get());
         }
@@ -179,8 +184,16 @@ void process_pool::send_setup(worker_process& to) {
     write_setup(
         out, {to.number, options_.memory_limit, static_cast<std::uint64_t>(options_.cpu_limit.count()), initializer_});
     finish_frame(*frame, frame_kind::setup);
+    owned_descriptor mail;
+    if (spins_) {
+        try {
+            to.mail = mailbox_mapping::make(mail);
+        } catch (std::system_error const&) {
+            // The socket does as well.
+        }
+    }
     std::lock_guard const io(to.io);
-    to.sending = {std::move(frame), nullptr, 0};
+    to.sending = {std::move(frame), nullptr, 0, std::move(mail)};
     to.send_what_fits();
 }
 
@@ -218,15 +231,19 @@ void process_pool::give_up(std::exception_ptr why) {
 
 // ---- time ------------------------------------------------------------------------------------------------------------
 
-process_pool::time_point process_pool::next_deadline() const {
+process_pool::time_point process_pool::next_deadline() {
     time_point next = time_point::max();
-    for (auto const& [number, worker] : workers_) {
-        next = std::min(next, worker->deadline);
-    }
     std::lock_guard const guard(lock_);
+    for (auto const& [number, worker] : workers_) {
+        next = std::min({next, worker->deadline, worker->job ? worker->job->deadline : time_point::max()});
+    }
     if (!broken_ && live_ < options_.max_workers && (queue_.size() > starting_ || (!closed_ && live_ < target_))) {
         next = std::min(next, next_start_);
     }
+    // Once it is to wake at some time it does, even if there is nothing to do then any more. So jobs that come one after
+    // another with ever later deadlines do not each wake it.
+    bool const still_to_come = keeper_sleeps_until_ > std::chrono::steady_clock::now();
+    keeper_sleeps_until_ = still_to_come ? std::min(keeper_sleeps_until_, next) : next;
     return next;
 }
 
@@ -238,13 +255,33 @@ void process_pool::kill_the_late() {
             worker->was_late = true;
             kill_process(worker->process.process.get());
         }
+        kill_if_overdue(*worker, now);
+    }
+}
+
+void process_pool::kill_if_overdue(worker_process& worker, time_point now) noexcept {
+    job_ref job;
+    {
+        std::lock_guard const guard(lock_);
+        if (!worker.job || worker.job->deadline > now) {
+            return;
+        }
+        job = job_ref(*worker.job);
+    }
+    // Else somebody has just cancelled it, and is about to do the same.
+    bool const ours = job->state().start_completion();
+    withdraw(*job);
+    if (ours) {
+        job->state().set_error(timed_out(k_overdue_job));
+        job->state().complete();
+        job->outside.reset();
     }
 }
 
 bool process_pool::is_over() {
     {
         std::lock_guard const guard(lock_);
-        if (!closed_ || !queue_.empty()) {
+        if (!closed_ || !queue_.empty() || in_hand_ != 0) {
             return false;
         }
         while (!idle_.empty()) {

@@ -45,7 +45,7 @@ struct process_pool_stats {
     std::size_t running = 0;            ///< jobs that a worker has
     std::uint64_t submitted = 0;        ///< jobs accepted since the start
     std::uint64_t completed = 0;        ///< jobs that returned or threw
-    std::uint64_t cancelled = 0;        ///< jobs that were cancelled
+    std::uint64_t cancelled = 0;        ///< jobs that were cancelled, or out of time
     std::uint64_t workers_started = 0;  ///< processes started since the start
     std::uint64_t workers_died = 0;     ///< of them ended against the pool's will
 };

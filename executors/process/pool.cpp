@@ -11,6 +11,7 @@
 #include "executors/process/request_impl.hpp"
 
 #include <coir/core/task/task_ref.hpp>
+#include <coir/core/task/timeout.hpp>
 #include <coir/executors/process/errors.hpp>
 
 #include <cerrno>
@@ -64,6 +65,16 @@ byte_buffer name_of(void (*initializer)()) {
     return bytes;
 }
 
+// Of the time limits in which the caller stands. Virtual time stands still while a job is out, so that a deadline which has not
+// passed yet will not.
+clock::time_point deadline_of_caller(remote_job const& job) noexcept {
+    clock::time_point const deadline = deadline_in_force();
+    if (deadline == k_never || !job.outside || !job.outside->holds_time()) {
+        return deadline;
+    }
+    return deadline <= clock::now() ? clock::time_point::min() : k_never;
+}
+
 owned_descriptor opened(int fd, char const* what) {
     if (fd < 0) {
         throw std::system_error(errno, std::generic_category(), what);
@@ -72,6 +83,12 @@ owned_descriptor opened(int fd, char const* what) {
 }
 
 }  // namespace
+
+void remote_job::hasten() noexcept {
+    if (pool) {
+        pool->hasten(*this);
+    }
+}
 
 void remote_job::withdraw() noexcept {
     if (pool) {
@@ -124,7 +141,8 @@ job_ref waiting_jobs::pop_front() noexcept {
 
 process_pool::process_pool(process_pool_options options)
     : options_(checked(std::move(options))), arguments_(arguments_of_main()),
-      initializer_(name_of(options_.initializer)), owner_(::getpid()), segments_(std::make_shared<segment_pool>()),
+      initializer_(name_of(options_.initializer)), owner_(::getpid()), spins_(usable_core_count() > 1),
+      segments_(std::make_shared<segment_pool>()),
       epoll_(opened(::epoll_create1(EPOLL_CLOEXEC), "coir::process_pool_executor: epoll_create1")),
       wake_(opened(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "coir::process_pool_executor: eventfd")) {
     idle_.reserve(options_.max_workers);
@@ -155,18 +173,25 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
     refuse_in_a_fork();
     put_into_shared_memory(job, arguments);
     job.id = next_job_.fetch_add(1, std::memory_order_relaxed);
+    job.deadline = deadline_of_caller(job);
+    write_deadline(*job.frame, job.deadline);
     finish_frame(*job.frame, frame_kind::job, job.id);
     job_ref reference(job);
+    if (job.is_late()) {
+        {
+            std::lock_guard const guard(lock_);
+            throw_if_over();
+            ++counters_.submitted;
+            ++counters_.cancelled;
+        }
+        complete_late(reference);
+        return;
+    }
     std::shared_ptr<worker_process> chosen;
     std::unique_lock<std::mutex> io;
     {
         std::lock_guard const guard(lock_);
-        if (closed_) {
-            throw executor_shut_down();
-        }
-        if (broken_) {
-            std::rethrow_exception(broken_);
-        }
+        throw_if_over();
         job.pool = shared_from_this();
         ++counters_.submitted;
         keeper_rests_.reset();
@@ -174,6 +199,9 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
             chosen = idle_.back()->shared_from_this();
             idle_.pop_back();
             io = give(*chosen, std::move(reference));
+            if (job.deadline < keeper_sleeps_until_) {
+                wake_keeper();
+            }
         } else {
             queue_.push_back(std::move(reference));
             if (needs_another()) {
@@ -183,6 +211,15 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
     }
     if (chosen) {
         send_or_watch(*chosen);
+    }
+}
+
+void process_pool::throw_if_over() const {
+    if (closed_) {
+        throw executor_shut_down();
+    }
+    if (broken_) {
+        std::rethrow_exception(broken_);
     }
 }
 
@@ -201,7 +238,7 @@ void process_pool::put_into_shared_memory(remote_job& job, wire_output const& ar
 
 std::unique_lock<std::mutex> process_pool::give(worker_process& to, job_ref job) {
     std::unique_lock io(to.io);
-    to.sending = {job->frame, job->shared, 0};
+    to.sending = {job->frame, job->shared, 0, {}};
     to.reading = job->shared;
     to.now = worker_process::stage::busy;
     ++to.jobs_given;
@@ -245,8 +282,10 @@ void process_pool::withdraw(remote_job& job) noexcept {
             worker_process& worker = *job.worker;
             taken = std::move(worker.job);
             job.place = remote_job::where::nowhere;
-            worker.now = worker_process::stage::doomed;
-            --live_;
+            // Buried already, if somebody has its last answer in hand.
+            if (std::exchange(worker.now, worker_process::stage::doomed) != worker_process::stage::doomed) {
+                --live_;
+            }
             --counters_.running;
             ++counters_.cancelled;
             kill_process(worker.process.process.get());
@@ -286,7 +325,7 @@ void process_pool::close(bool cancel_pending) {
     }
     for (job_ref const& job : dropped) {
         let_go(job);
-        job->state().request_cancel("the executor was shut down");
+        job->state().request_cancel(keep_reason("the executor was shut down"));
     }
 }
 
@@ -320,6 +359,11 @@ void process_pool::complete_with(job_ref const& job, std::exception_ptr error) n
         job->state().complete();
         job->outside.reset();
     }
+}
+
+void process_pool::complete_late(job_ref const& job) noexcept {
+    complete_with(job, timed_out(k_late_job));
+    let_go(job);
 }
 
 }  // namespace coir::detail

@@ -12,14 +12,18 @@
 //      worker's `io` lock is taken before the pool's is released, so that the keeper, which may see the worker die
 //      meanwhile, waits until sending is over.
 //   2. A worker's pidfd is watched before the worker is given anything.
-//   3. A job leaves the pool exactly once: completed by the keeper, or cancelled. Both go through start_completion().
+//   3. A job leaves the pool exactly once: completed by the keeper or by who waits for it, cancelled, or out of time. All go
+//      through start_completion().
 //   4. Nobody is woken and no user code runs under a lock of the pool.
 //   5. The keeper thread ends after the last worker was collected, since the kernel kills what it has started then.
 //   6. While there is a job or the pool is closed, the keeper does not count as a thread that wakes nobody: whoever makes it
 //      so ends the keeper's rest, under the lock, before anybody can wait for it.
+//   7. The keeper sleeps no longer than until the first deadline of a job that a worker has. It says until when before it
+//      sleeps, under the lock: who gives a job to a worker wakes it if the job's deadline comes first.
 
 #include "core/base/thread_count.hpp"
 #include "executors/process/descriptor_impl.hpp"
+#include "executors/process/patience_impl.hpp"
 #include "executors/process/segment_impl.hpp"
 #include "executors/process/worker_process_impl.hpp"
 
@@ -33,6 +37,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -52,6 +57,7 @@ public:
 
     bool empty() const noexcept { return first_ == nullptr; }
     std::size_t size() const noexcept { return size_; }
+    remote_job const& front() const noexcept { return *first_; }
     void push_back(job_ref job) noexcept;
     void push_front(job_ref job) noexcept;
     job_ref pop_front() noexcept;
@@ -74,6 +80,8 @@ public:
 
     /// Its frame is finished here. Throws executor_shut_down, broken_executor, std::system_error, std::length_error.
     void submit(remote_job& job, wire_output const& arguments);
+    /// Somebody is about to wait for the job: looks for the answer in person, for a moment, if it may come at once.
+    void hasten(remote_job& job) noexcept;
     /// The job's future was cancelled.
     void withdraw(remote_job& job) noexcept;
     void close(bool cancel_pending);
@@ -83,9 +91,13 @@ public:
 private:
     using time_point = worker_process::time_point;
     using worker_ptr = std::shared_ptr<worker_process>;
+    /// Who takes an answer: the keeper, or somebody who waits for it.
+    enum class reader : bool { keeper, waiting };
 
     // --- pool.cpp: what callers do -----------------------------------------------------------------------------------
     void refuse_in_a_fork() const;
+    /// Under lock_.
+    void throw_if_over() const;
     void put_into_shared_memory(remote_job& job, wire_output const& arguments);
     /// Under lock_. Returns the worker's io lock, held.
     std::unique_lock<std::mutex> give(worker_process& to, job_ref job);
@@ -94,21 +106,26 @@ private:
     bool needs_another() const noexcept;
     static void let_go(job_ref const& job) noexcept;
     void complete_with(job_ref const& job, std::exception_ptr error) noexcept;
+    void complete_late(job_ref const& job) noexcept;
     /// Under lock_: so its descriptor cannot have become somebody else's.
     void wake_keeper() noexcept;
 
     // --- keeper.cpp: the keeper thread's loop --------------------------------------------------------------------------
     void keep();
     void wait_for_events();
-    /// Before it sleeps without a time limit: says so, unless somebody may wait for it.
-    bool rest() noexcept;
+    void finish_what_others_left();
+    /// Before it sleeps with nothing to do later: says so, and whether somebody may wait for what it could do.
+    void rest() noexcept;
     void watch(int fd, std::uint32_t events, std::uint64_t tag) const;
     void handle(std::uint64_t tag, std::uint32_t events);
     void start_workers();
     void start_one();
     void send_setup(worker_process& to);
     void kill_the_late();
-    time_point next_deadline() const;
+    /// Its job, if that has had its time.
+    void kill_if_overdue(worker_process& worker, time_point now) noexcept;
+    /// The first of all; also says until when it is about to sleep at the most.
+    time_point next_deadline();
     bool is_over();
     void start_has_failed(std::exception_ptr why, bool for_good);
     void give_up(std::exception_ptr why);
@@ -118,12 +135,22 @@ private:
     void take(worker_process& from, frame received);
     void take_hello(worker_process& from, frame const& received);
     void take_ready(worker_process& from);
-    void take_answer(worker_process& from, frame const& received);
+    /// Under lock_. False: doomed meanwhile. Throws protocol_error if it has started already, or not said hello.
+    bool expect_starting(worker_process const& from) const;
+    /// `claimed`: by take_mail(), so that nobody else takes an answer of this worker meanwhile.
+    void take_answer(worker_process& from, frame_header const& header, std::span<std::byte const> body, reader who,
+                     bool claimed);
+    /// What lies in the mailbox, if anything does. True if it was claimed.
+    bool take_mail(worker_process& from, reader who) noexcept;
+    void found_out(worker_process& bad, std::string why, reader who);
+    void let_keeper_rest() noexcept;
     /// Takes its job away; without one it has been cancelled.
     job_ref job_of(worker_process& from);
     job_ref take_job_of(worker_process& from) noexcept;  // under lock_
+    /// Jobs that wait and whose deadline has passed, so that the first one is worth a worker.
+    void drop_late() noexcept;
     /// After its job: the next one, idle, or out.
-    void carry_on(worker_process& with);
+    void carry_on(worker_process& with, reader who);
     /// Gives waiting jobs to idle workers.
     void hand_out();
     /// Under lock_.
@@ -131,6 +158,7 @@ private:
     void doom(worker_process& bad, std::string why);
     void stop_reading(worker_process& from);
     void bury(worker_process& dead);
+    void look_for_what_it_left_unread(worker_process& dead);
     void after_a_failed_start(worker_process& dead, process_end const& end);
     bool put_back(job_ref& job);
 
@@ -138,10 +166,13 @@ private:
     std::vector<std::string> const arguments_;  // main()'s
     byte_buffer const initializer_;             // its name, as it stands in messages
     pid_t const owner_;
+    bool const spins_;  // there is a core for each side
     std::shared_ptr<segment_pool> const segments_;
     owned_descriptor epoll_;
     owned_descriptor wake_;
     std::atomic<std::uint64_t> next_job_{1};
+    std::atomic<unsigned> idle_deaths_{0};  // since the last job that was answered
+    patience answers_;                      // of those who wait for one
     event ended_;
     std::mutex end_lock_;
     std::thread keeper_;  // under end_lock_
@@ -154,14 +185,17 @@ private:
     std::size_t target_ = 0;  // as many as there was work for at some time
     bool closed_ = false;
     std::exception_ptr broken_;
-    std::optional<wakes_nobody> keeper_rests_;  // it sleeps, and nobody waits for what it could do
+    time_point keeper_sleeps_until_ = time_point::max();  // only the keeper writes it
+    std::optional<wakes_nobody> keeper_rests_;            // it sleeps, and nobody waits for what it could do
+    bool keeper_may_rest_ = false;                        // it sleeps, with nothing to do later
+    bool unfinished_ = false;                             // some worker is
+    std::size_t in_hand_ = 0;                             // answers that somebody who waits is about to deliver
     process_pool_stats counters_;
 
     // The keeper's alone.
     std::unordered_map<std::uint64_t, worker_ptr> workers_;
     std::uint64_t next_worker_ = 1;
     unsigned failed_starts_ = 0;  // since the last that succeeded
-    unsigned idle_deaths_ = 0;    // since the last job that was answered
     time_point next_start_ = time_point::min();
 };
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "executors/process/request_impl.hpp"
 
+#include <coir/core/base/errors.hpp>
+
 #include <cstring>
+#include <new>
 
 namespace coir::detail {
 namespace {
@@ -12,8 +15,9 @@ constexpr std::size_t k_place_size = 2 * sizeof(std::uint64_t) + 1;
 
 byte_buffer begin_job_frame(std::string const& function) {
     byte_buffer frame = begin_frame_buffer();
-    frame.resize(k_frame_header_size + k_place_size, std::byte{0});
+    frame.resize(k_frame_header_size + k_place_size + sizeof(clock::rep), std::byte{0});
     write_segment_place(frame, {});
+    write_deadline(frame, clock::time_point::max());
     auto const* const name = reinterpret_cast<std::byte const*>(function.data());
     frame.insert(frame.end(), name, name + function.size());
     return frame;
@@ -32,6 +36,17 @@ segment_place read_segment_place(wire_input& in) {
     in.read(&place.capacity, sizeof place.capacity);
     in.read_bool(place.keep);
     return place;
+}
+
+void write_deadline(byte_buffer& job_frame, clock::time_point deadline) noexcept {
+    clock::rep const ticks = deadline.time_since_epoch().count();
+    std::memcpy(job_frame.data() + k_frame_header_size + k_place_size, &ticks, sizeof ticks);
+}
+
+clock::time_point read_deadline(wire_input& in) {
+    clock::rep ticks = 0;
+    in.read(&ticks, sizeof ticks);
+    return clock::time_point(clock::duration(ticks));
 }
 
 void write_setup(wire_output& out, setup_message const& message) {
@@ -64,6 +79,14 @@ hello_message read_hello(wire_input& in) {
     message.program.assign(reinterpret_cast<char const*>(program.data()), program.size());
     in.expect_end();
     return message;
+}
+
+std::exception_ptr timed_out(char const* what) noexcept {
+    try {
+        return std::make_exception_ptr(timeout_error(what));
+    } catch (std::bad_alloc const&) {
+        return std::current_exception();
+    }
 }
 
 }  // namespace coir::detail

@@ -78,6 +78,35 @@ template <class R>
 inline constexpr bool k_result_can_be_sent =
     !std::is_reference_v<R> && !std::is_pointer_v<R> && !std::is_member_pointer_v<R> && !k_is_view<std::remove_cv_t<R>>;
 
+// In both directions, and by cereal's rules: an empty class needs nothing.
+template <class T>
+inline constexpr bool k_can_be_serialised = [] {
+    if constexpr (std::is_void_v<T> || std::is_empty_v<T>) {
+        return true;
+    } else {
+        return cereal::traits::is_output_serializable<T, wire_output>::value &&
+               cereal::traits::is_input_serializable<T, wire_input>::value;
+    }
+}();
+
+template <class R>
+inline constexpr bool k_result_can_be_serialised = [] {
+    if constexpr (k_result_can_be_sent<R>) {
+        return k_can_be_serialised<std::remove_cv_t<R>>;
+    } else {
+        return true;  // refused for another reason
+    }
+}();
+
+template <class P>
+inline constexpr bool k_parameter_can_be_sent = [] {
+    if constexpr (k_is_view<std::remove_cvref_t<P>> || k_parameter_is_pointer<P>) {
+        return true;  // or refused for another reason
+    } else {
+        return k_can_be_serialised<std::remove_cvref_t<P>>;
+    }
+}();
+
 /// Holds one argument in the worker while the function runs.
 template <class P>
 struct received_argument {
@@ -170,6 +199,14 @@ struct remote_function<Function, parameter_list<Ps...>> {
         "coir::process_pool_executor: the function returns a reference, pointer or view, which would refer to "
         "memory of the worker process: return a value");
     using value_type = std::remove_cv_t<result>;
+    static_assert(
+        (k_parameter_can_be_sent<Ps> && ...),
+        "coir::process_pool_executor: a parameter cannot be serialised: include its header of <cereal/types/>, "
+        "or give the class a serialize(archive)");
+    static_assert(
+        !k_result_can_be_sent<result> || k_can_be_serialised<value_type>,
+        "coir::process_pool_executor: the result cannot be serialised: include its header of <cereal/types/>, "
+        "or give the class a serialize(archive)");
 
     static void thunk(wire_input& in, wire_output& out) {
         std::tuple<received_argument<Ps>...> arguments;

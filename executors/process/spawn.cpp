@@ -198,6 +198,16 @@ process_end collect(int pidfd) noexcept {
     return {info.si_status, -1};
 }
 
+void kill_group(spawned_worker const& worker) noexcept {
+    // In a program that ignores SIGCHLD, or waits for any child, it may be gone with its number.
+    siginfo_t info{};
+    if (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(worker.process.get()), &info,
+                 WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == worker.pid) {
+        ::kill(-worker.pid, SIGKILL);  // it leads its session, and so a group
+    }
+}
+
 void kill_process(int pidfd) noexcept {
     ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
 }

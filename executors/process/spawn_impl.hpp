@@ -59,6 +59,10 @@ struct process_end {
 /// Of a process that has ended: collects it.
 process_end collect(int pidfd) noexcept;
 
+/// Ends what a worker that has ended leaves running, unless that has gone to a session of its own. Before collect(), after
+/// which the number may be somebody else's.
+void kill_group(spawned_worker const& worker) noexcept;
+
 /// Ends it, if it has not ended.
 void kill_process(int pidfd) noexcept;
 

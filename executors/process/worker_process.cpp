@@ -22,7 +22,17 @@ bool worker_process::send_what_fits() noexcept {
                 return true;
             }
         }
-        auto const sent = send_some(process.channel.get(), rest, with_descriptor ? sending.shared->descriptor() : -1);
+        if (mail && sending.sent == 0) {
+            if (!with_descriptor && mail->to_worker.try_post(rest)) {
+                sending = {};
+                return true;
+            }
+            mail->to_worker.point_to_socket();
+        }
+        int const passed = with_descriptor     ? sending.shared->descriptor()
+                           : sending.sent == 0 ? sending.passed.get()
+                                               : -1;
+        auto const sent = send_some(process.channel.get(), rest, passed);
         if (sent.error == EAGAIN || sent.error == EWOULDBLOCK) {
             return false;
         }

@@ -5,12 +5,15 @@
 
 #include "executors/process/channel_impl.hpp"
 #include "executors/process/frame_impl.hpp"
+#include "executors/process/mailbox_impl.hpp"
 #include "executors/process/segment_impl.hpp"
 #include "executors/process/spawn_impl.hpp"
 
 #include <coir/executors/process/job.hpp>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -26,6 +29,7 @@ struct outgoing {
     std::shared_ptr<byte_buffer const> bytes;
     std::shared_ptr<segment> shared;  // whose descriptor goes along, if any
     std::size_t sent = 0;
+    owned_descriptor passed;  // goes along in any case
 };
 
 struct worker_process : std::enable_shared_from_this<worker_process> {
@@ -39,19 +43,19 @@ struct worker_process : std::enable_shared_from_this<worker_process> {
         retiring,  // is to end by itself
     };
 
-    worker_process(std::uint64_t n, spawned_worker born) noexcept : number(n), process(std::move(born)) {}
+    explicit worker_process(std::uint64_t n) noexcept : number(n) {}
 
     std::uint64_t const number;  // from 1
     std::uint64_t process_tag() const noexcept { return 2 * number; }
     std::uint64_t channel_tag() const noexcept { return 2 * number + 1; }
-    spawned_worker const process;
+    spawned_worker process;  // set before anybody else knows of this
+    mailbox_mapping mail;    // and so is this; empty where spinning never pays
 
     // --- the keeper's ----------------------------------------------------------------------------------------------
     frame_reader reader;
     bool said_hello = false;
     bool channel_open = true;
     bool left_bytes_unread = false;  // it closed its end of the channel while something of ours lay there
-    bool has_ended = false;
     bool was_late = false;
     std::exception_ptr start_error;           // why it will not become ready
     std::string doom;                         // why the keeper has killed it
@@ -59,9 +63,15 @@ struct worker_process : std::enable_shared_from_this<worker_process> {
 
     // --- under the pool's lock -------------------------------------------------------------------------------------
     stage now = stage::starting;
+    bool has_ended = false;       // only the keeper writes it
+    bool answer_in_hand = false;  // somebody has claimed what lay in the mailbox, and completes the job
+    bool unfinished = false;      // it has answered somebody else than the keeper, who has to see to what comes next
     job_ref job;
     std::size_t jobs_given = 0;
     std::shared_ptr<segment> reading;  // what its job refers to, until it has answered or ended
+
+    // --- of whom has the answer in hand --------------------------------------------------------------------------------
+    std::array<std::byte, mail_slot::k_room> from_mail;
 
     // --- under `io`, which is taken after the pool's lock if both are -------------------------------------------------
     std::mutex io;

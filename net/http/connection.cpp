@@ -114,15 +114,9 @@ void append_number(std::string& to, Number number, int base = 10) {
 
 }  // namespace
 
-clock::time_point coarse_now() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return clock::time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
-}
-
 connection::connection(server::state& home, tcp_stream peer)
     : home_(home), peer_(std::make_shared<tcp_stream>(std::move(peer))), parser_(home.options),
-      input_(new char[k_input_size]), head_since_(coarse_now()) {
+      input_(new char[k_input_size]), head_since_(clock::now()) {
     std::error_code unknown;  // the client may be gone already
     parser_.message().remote_ = peer_->socket().remote_endpoint(unknown);
     home_.enter(*this);
@@ -178,22 +172,39 @@ void connection::invite_body() {
     }
 }
 
+// The next part has to come within body_timeout, and all parts at a rate that is no trickle.
+clock::time_point connection::body_deadline(clock::time_point now) {
+    server_options const& o = home_.options;
+    if (body_since_ == clock::time_point{}) {
+        body_since_ = now;
+    }
+    auto const next_part = coir::detail::deadline_after(now, o.body_timeout);
+    if (o.min_body_rate == 0) {
+        return next_part;
+    }
+    using seconds = std::chrono::duration<double>;
+    auto const have = static_cast<double>(parser_.message().body().size());
+    return std::min(next_part,
+                    coir::detail::deadline_after(
+                        body_since_, seconds(o.body_timeout) + seconds(have / static_cast<double>(o.min_body_rate))));
+}
+
 // Says how long the next read may take, and whether a drain may cut it short.
 void connection::begin_wait() {
-    auto const now = coarse_now();
+    auto const now = clock::now();
     bool const in_body = parser_.where() == request_parser::stage::body;
-    std::chrono::nanoseconds limit = home_.options.idle_timeout;
-    auto since = now;
+    auto deadline = clock::time_point::max();
     if (in_body) {
-        limit = home_.options.body_timeout;
-    } else if (!parser_.at_start() || head_since_ != clock::time_point{}) {
+        deadline = body_deadline(now);
+    } else if (parser_.at_start() && head_since_ == clock::time_point{}) {
+        deadline = coir::detail::deadline_after(now, home_.options.idle_timeout);
+    } else {
         if (head_since_ == clock::time_point{}) {
             head_since_ = now;
         }
-        limit = home_.options.header_timeout;
-        since = head_since_;
+        deadline = coir::detail::deadline_after(head_since_, home_.options.header_timeout);
     }
-    deadline_.store(coir::detail::deadline_after(since, limit).time_since_epoch().count(), std::memory_order_relaxed);
+    deadline_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
     if (!in_body) {
         // seq_cst, with the load below: pairs with the drain, which first announces itself and then looks here.
         may_be_ended_.store(true, std::memory_order_seq_cst);
@@ -252,6 +263,7 @@ bool connection::stays_open() {
 
 void connection::answer() {
     head_since_ = {};
+    body_since_ = {};
     home_.requests.fetch_add(1, std::memory_order_relaxed);
     auto const found = home_.routes.find(parser_.message());
     if (found.handler == nullptr) {
@@ -445,11 +457,17 @@ void connection::flush() {
     if (error == std::errc::operation_would_block) {
         error.clear();
     }
-    while (!error && sent < output_.size()) {
-        auto const deadline = coir::detail::deadline_after(clock::now(), home_.options.write_timeout);
-        sent += socket.write_some(output_.data() + sent, output_.size() - sent, deadline, error);
+    try {
+        while (!error && sent < output_.size()) {
+            auto const deadline = coir::detail::deadline_after(clock::now(), home_.options.write_timeout);
+            sent += socket.write_some(output_.data() + sent, output_.size() - sent, deadline, error);
+        }
+    } catch (...) {
+        output_.erase(0, sent);  // a handler that goes on writes behind what the client has
+        throw;
     }
     broken_ = static_cast<bool>(error);
+    write_error_ = error;
     if (output_.capacity() > 4 * k_output_size) {
         output_ = std::string();
     }
@@ -551,8 +569,9 @@ void response_writer::write(std::string_view part) {
     }
     to_.flush();
     if (to_.broken_) {
-        throw std::system_error(std::make_error_code(std::errc::connection_aborted),
-                                "coir::net::http::response_writer: the client is gone, or takes nothing");
+        coir::detail::throw_socket_error(to_.write_error_ ? to_.write_error_
+                                                          : std::make_error_code(std::errc::connection_aborted),
+                                         "coir::net::http::response_writer: the client is gone, or takes nothing");
     }
 }
 

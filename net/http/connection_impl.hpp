@@ -20,6 +20,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <system_error>
 
 namespace coir::net::http {
 
@@ -49,6 +50,7 @@ private:
     void invite_body();
     bool stays_open();
     void begin_wait();
+    clock::time_point body_deadline(clock::time_point now);
     void append_head(response const& r, std::uint64_t length, bool has_length, bool chunked, bool keep);
     void append_response(response const& r, bool keep);
     void append_date();
@@ -69,8 +71,10 @@ private:
     bool keep_ = true;     // after the present answer
     bool broken_ = false;  // nothing can be written any more
     bool read_ended_ = false;
+    std::error_code write_error_;
     bool invited_ = false;
     clock::time_point head_since_;  // when the request began to come, or the connection
+    clock::time_point body_since_;  // when its body was first waited for
 
     std::time_t date_second_ = 0;
     char date_[32] = {};

@@ -28,6 +28,9 @@ struct server_options {
     std::size_t max_connections = 100'000;
     /// Connections that wait to be accepted, at most; the system may have a lower limit.
     int backlog = 4096;
+    /// Bytes in a second that a body has to come with, from its beginning, beside one body_timeout that it has to
+    /// spare: else a byte now and then keeps a connection for as long as it likes. Beyond: 408. 0: no such limit.
+    std::size_t min_body_rate = 256;
 };
 
 }  // namespace coir::net::http

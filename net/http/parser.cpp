@@ -71,6 +71,8 @@ void request_parser::reset() {
     llhttp_.data = this;
     message_.head_.clear();
     message_.fields_.clear();
+    message_.method_.clear();  // what is refused before it has one is not answered like the request before
+    message_.version_minor_ = 1;
     message_.params_.clear();
     message_.param_names_ = nullptr;
     if (message_.body_.capacity() > 64 * 1024) {
@@ -81,6 +83,8 @@ void request_parser::reset() {
     status_ = 0;
     line_ = 0;
     line_size_ = 0;
+    spaces_ = 0;
+    after_space_ = false;
     after_cr_ = false;
     in_name_ = false;
     scan_ended_ = false;
@@ -115,11 +119,10 @@ std::size_t request_parser::feed(char const* data, std::size_t size) {
 std::size_t request_parser::feed_head(char const* data, std::size_t size) {
     std::size_t const taken = scan_head(data, size);
     int const scan_status = stage_ == stage::failed ? status_ : 0;
-    fed_ = data;
     fed_begin_ = message_.head_.size();
     message_.head_.append(data, taken);
     if (!llhttp_gave_up_ && scan_status == 0) {
-        auto const error = llhttp_execute(&llhttp_, data, taken);
+        auto const error = show_llhttp(data, taken);
         if (error == HPE_INVALID_METHOD || error == HPE_INVALID_VERSION) {
             llhttp_gave_up_ = true;
         } else if (error != HPE_OK) {
@@ -183,10 +186,14 @@ std::size_t request_parser::scan_head(char const* data, std::size_t size) {
                 fail(414);
                 return i;
             }
-            if (c == '\t' || static_cast<unsigned char>(c) >= 0x80) {
+            // Two single spaces: llhttp would take more, and others would read the rest as the target.
+            bool const is_space = c == ' ';
+            if (c == '\t' || static_cast<unsigned char>(c) >= 0x80 ||
+                (is_space && (line_size_ == 0 || after_space_ || ++spaces_ > 2))) {
                 fail(400);
                 return i;
             }
+            after_space_ = is_space;
         } else if (in_name_) {
             if (c == ':' && line_size_ != 0) {
                 in_name_ = false;
@@ -198,6 +205,19 @@ std::size_t request_parser::scan_head(char const* data, std::size_t size) {
         ++line_size_;
     }
     return size;
+}
+
+// A tab around a value is as good as a space (RFC 9110 5.6.3), but behind a Content-Length llhttp refuses it. So it is
+// shown spaces for tabs, which stand in nothing but values; those are taken from head_.
+llhttp_errno_t request_parser::show_llhttp(char const* data, std::size_t size) {
+    std::string without_tabs;
+    if (std::find(data, data + size, '\t') != data + size) {
+        without_tabs.assign(data, size);
+        std::replace(without_tabs.begin(), without_tabs.end(), '\t', ' ');
+        data = without_tabs.data();
+    }
+    fed_ = data;
+    return llhttp_execute(&llhttp_, data, size);
 }
 
 void request_parser::on_field(char const* at, std::size_t size, bool value) {
@@ -274,6 +294,7 @@ int request_parser::check_head() {
     if (has_transfer_encoding_ && (lengths_ != 0 || message_.version_minor_ == 0)) {
         return 400;
     }
+    expects_continue_ = expects_continue_ && message_.version_minor_ == 1;
     framing_ = has_transfer_encoding_ ? framing::chunked : lengths_ != 0 ? framing::length : framing::none;
     keep_alive_ = !asks_close_ && (message_.version_minor_ == 1 || asks_keep_alive_);
     if (int const refused = check_target(); refused != 0) {
@@ -299,7 +320,7 @@ int request_parser::check_target() {
         return 0;
     }
     if (!target.starts_with('/')) {
-        // The absolute form, as proxies are sent: the authority says nothing that Host does not.
+        // The absolute form, as proxies are sent.
         std::size_t const scheme = target.find("://");
         if (scheme == std::string_view::npos || !(equal_ignoring_case(target.substr(0, scheme), "http") ||
                                                   equal_ignoring_case(target.substr(0, scheme), "https"))) {
@@ -307,12 +328,29 @@ int request_parser::check_target() {
         }
         target.remove_prefix(scheme + 3);
         std::size_t const path = target.find_first_of("/?");
+        if (int const refused = check_authority(target.substr(0, path)); refused != 0) {
+            return refused;
+        }
         message_.target_ = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
         if (message_.target_.front() == '?') {
             message_.target_.insert(message_.target_.begin(), '/');
         }
     }
     message_.path_.assign(message_.target_, 0, message_.target_.find('?'));
+    return 0;
+}
+
+// It stands for what Host says (RFC 9112 3.2.2), so that no two who look at this request take it for another host's.
+int request_parser::check_authority(std::string_view authority) {
+    if (authority.empty() || !std::all_of(authority.begin(), authority.end(), is_host_char)) {
+        return 400;
+    }
+    for (request::field& f : message_.fields_) {
+        if (equal_ignoring_case(message_.text(f.name), "host")) {
+            f.value.begin = static_cast<std::uint32_t>(authority.data() - message_.head_.data());
+            f.value.size = static_cast<std::uint32_t>(authority.size());
+        }
+    }
     return 0;
 }
 

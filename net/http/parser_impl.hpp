@@ -55,11 +55,13 @@ private:
     std::size_t feed_chunked(char const* data, std::size_t size);
     bool chunk_byte(char c);
     bool end_of_trailer_line();
+    llhttp_errno_t show_llhttp(char const* data, std::size_t size);
     void on_field(char const* at, std::size_t size, bool value);
     int judge_request_line() const;
     void end_of_head();
     int check_head();
     int check_target();
+    int check_authority(std::string_view authority);
     int check_field(std::string_view name, std::string_view value);
     int check_transfer_encoding(std::string_view value);
     void fail(int status) noexcept {
@@ -78,6 +80,8 @@ private:
     std::size_t fed_begin_ = 0;
     std::size_t line_ = 0;  // number of the line that is being read
     std::size_t line_size_ = 0;
+    unsigned spaces_ = 0;  // of the request line
+    bool after_space_ = false;
     bool after_cr_ = false;
     bool in_name_ = false;
     bool scan_ended_ = false;  // the head has ended: by our own reading, and by llhttp's

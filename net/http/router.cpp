@@ -18,14 +18,6 @@ std::string_view take_segment(std::string_view& path) noexcept {
     return segment;
 }
 
-bool is_literal(std::string_view segment, std::string_view literal, bool encoded) {
-    if (!encoded) {
-        return segment == literal;
-    }
-    std::string decoded;
-    return percent_decode(segment, false, decoded) && decoded == literal;
-}
-
 }  // namespace
 
 void router::add(std::string_view pattern, route_handler handler) {
@@ -87,8 +79,11 @@ router::node const* router::match(node const& at, std::string_view path, bool en
     }
     std::string_view left = path;
     std::string_view const segment = take_segment(left);
+    std::string decoded;
+    bool const is_text = !encoded || percent_decode(segment, false, decoded);
+    std::string_view const text = encoded ? std::string_view(decoded) : segment;
     for (auto const& [literal, next] : at.literals) {
-        if (is_literal(segment, literal, encoded)) {
+        if (is_text && text == literal) {
             if (node const* const found = match(*next, left, encoded, params)) {
                 return found;
             }

@@ -8,10 +8,10 @@
 #include <coir/core/task/sleep.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 namespace coir::net::http {
 namespace {
@@ -44,23 +44,29 @@ void server::state::leave(connection& c) noexcept {
 
 template <class Condition>
 void server::state::end_reading_of(Condition condition) {
-    std::vector<std::shared_ptr<tcp_stream>> found;
-    {
-        std::lock_guard const guard(lock_);
-        for (connection* one = first_; one != nullptr; one = one->next_) {
-            if (condition(*one)) {
-                found.push_back(one->peer_);
+    // A watch that ran out of memory would watch no more.
+    std::array<std::shared_ptr<tcp_stream>, 512> found;
+    std::size_t count = found.size();
+    while (count == found.size()) {
+        count = 0;
+        {
+            std::lock_guard const guard(lock_);
+            for (connection* one = first_; one != nullptr && count != found.size(); one = one->next_) {
+                if (condition(*one)) {
+                    found[count++] = one->peer_;
+                }
             }
         }
-    }
-    for (auto const& peer : found) {
-        std::error_code gone;
-        peer->shutdown(shutdown_type::receive, gone);
+        for (std::size_t i = 0; i != count; ++i) {
+            std::error_code gone;
+            std::exchange(found[i], nullptr)->shutdown(shutdown_type::receive, gone);
+        }
     }
 }
 
 void server::state::end_idle() {
-    end_reading_of([](connection& c) { return c.may_be_ended_.load(std::memory_order_seq_cst); });
+    // Who waits once more finds out about the drain itself.
+    end_reading_of([](connection& c) { return c.may_be_ended_.exchange(false, std::memory_order_seq_cst); });
 }
 
 void server::state::watch() {

@@ -29,7 +29,7 @@ struct server::state {
     void enter(connection& c);
     void leave(connection& c) noexcept;
     bool is_draining() const noexcept { return tasks->is_closing(); }
-    /// Ends the reading side of those for which `condition` holds.
+    /// Ends the reading side of those for which `condition` holds, which is asked again until it holds for none.
     template <class Condition>
     void end_reading_of(Condition condition);
     /// The watch: ends those that are late. No connections, no wake-ups.
@@ -42,8 +42,5 @@ private:
 
     event arrival_;
 };
-
-/// The reading of a clock that is cheap and a few milliseconds late.
-clock::time_point coarse_now() noexcept;
 
 }  // namespace coir::net::http

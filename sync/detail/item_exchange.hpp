@@ -21,6 +21,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace coir {
@@ -32,6 +33,15 @@ namespace detail {
 
 inline constexpr wait_kind k_waits_to_push{"room in a channel or queue"};
 inline constexpr wait_kind k_waits_to_pop{"an item of a channel or queue"};
+
+/// For who keeps his item.
+template <class T>
+T copy_of_item(T const& item) {
+    static_assert(std::is_copy_constructible_v<T>, "coir: the item cannot be copied: pass it with std::move");
+    if constexpr (std::is_copy_constructible_v<T>) {
+        return T(item);
+    }
+}
 
 /// Items in the order of their coming.
 template <class T>

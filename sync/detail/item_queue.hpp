@@ -113,13 +113,13 @@ public:
     /// still in `item`.
     void put(T&& item) { put_until(item, k_never); }
     void put(T const& item) {
-        T copy(item);
+        T copy = copy_of_item(item);
         put_until(copy, k_never);
     }
     /// Never waits. False, with `item` unchanged, if the queue is full. Throws queue_shut_down.
     bool try_put(T&& item) { return try_put_here(item); }
     bool try_put(T const& item) {
-        T copy(item);
+        T copy = copy_of_item(item);
         return try_put_here(copy);
     }
     /// As put(), for at most `d`. False, with `item` unchanged, if there was no room by then.

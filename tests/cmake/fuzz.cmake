@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSL-1.0
 #
 # Every tests/fuzz/<name>_fuzz.cpp is a target coir_fuzz_<name>. With Clang it is libFuzzer's, and the test fuzz/<name>
-# runs it on the committed inputs in tests/fuzz/<name>/ and on some thousand that it makes of them; to look for more:
-#     build/clang/tests/coir_fuzz_<name> -max_total_time=600 <a folder of your own> tests/fuzz/<name>
-# With other compilers the test replays the committed inputs. The library's sources of the parser, in
-# tests/fuzz/<name>.cmake as `sources`, are built with the fuzzer's instrumentation, so that it sees what it reaches.
+# runs it on the committed inputs in tests/fuzz/<name>/ and on some thousand that it makes of them; `./dev fuzz` looks for
+# more. With other compilers the test replays the committed inputs.
+#
+# tests/fuzz/<name>.cmake names, as `sources`, the library's sources of the parser: they are built with the fuzzer's
+# instrumentation, so that it sees what it reaches. And as `measured` the files whose lines the committed inputs should
+# reach, if these are others; coir_fuzz_<name>_coverage, which `./dev fuzz` builds, counts them.
 
 set(COIR_FUZZ_RUNS 20000 CACHE STRING "How many inputs a test of a fuzz target makes")
 
@@ -12,8 +14,15 @@ file(GLOB fuzz_targets CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/f
 foreach(file IN LISTS fuzz_targets)
     string(REGEX REPLACE "_fuzz\\.cpp$" "" name "${file}")
     set(sources "")
+    set(measured "")
     include("${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${name}.cmake" OPTIONAL)
+    if(NOT measured)
+        set(measured ${sources})
+    endif()
     list(TRANSFORM sources PREPEND "${PROJECT_SOURCE_DIR}/")
+    # Public headers are known to the compiler by the links through which they are included.
+    list(TRANSFORM measured PREPEND "${PROJECT_SOURCE_DIR}/" REGEX "\\.cpp$")
+    list(TRANSFORM measured PREPEND "${PROJECT_BINARY_DIR}/include/coir/" REGEX "\\.hpp$")
     set(target coir_fuzz_${name})
     add_executable(${target} "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${file}" ${sources})
     coir_target_defaults(${target})
@@ -22,6 +31,16 @@ foreach(file IN LISTS fuzz_targets)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NOT COIR_SANITIZE)
         target_compile_options(${target} PRIVATE -fsanitize=fuzzer,address)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer,address)
+
+        add_executable(${target}_coverage EXCLUDE_FROM_ALL
+            "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${file}" "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/replay.cpp" ${sources})
+        coir_target_defaults(${target}_coverage)
+        coir_link_everything(${target}_coverage)
+        target_include_directories(${target}_coverage PRIVATE "${PROJECT_SOURCE_DIR}")
+        target_compile_options(${target}_coverage PRIVATE -O1 -fprofile-instr-generate -fcoverage-mapping)
+        target_link_options(${target}_coverage PRIVATE -fprofile-instr-generate)
+        string(REPLACE ";" "\n" lines "${measured}")
+        file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/fuzz/${name}.measured" "${lines}\n")
     else()
         target_sources(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/replay.cpp")
     endif()

@@ -193,6 +193,29 @@ TEST(thread_pool, full_queue_makes_the_caller_run_the_job) {
     });
 }
 
+TEST(thread_pool, may_be_destroyed_by_a_job_that_its_caller_runs) {
+    on_one_and_four_workers([] {
+        event started;
+        event released;
+        auto pool = std::make_unique<thread_pool_executor>(
+            thread_pool_options{.max_workers = 1, .queue_limit = 1, .queue_policy = queue_policy::caller_runs});
+        auto running = pool->submit([&] {
+            started.set();
+            released.wait();
+        });
+        started.wait();
+        auto queued = pool->submit([] { return 1; });
+        auto mine = pool->submit([&] {
+            released.set();
+            pool.reset();
+            return 2;
+        });
+        EXPECT_TRUE(mine.done());
+        EXPECT_EQ(mine.get(), 2);
+        EXPECT_EQ(queued.get(), 1);
+    });
+}
+
 TEST(thread_pool, full_queue_makes_callers_wait_in_their_order) {
     on_one_and_four_workers([] {
         std::vector<int> order;  // only the pool's one thread writes it

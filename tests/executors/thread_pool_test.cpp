@@ -3,6 +3,7 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/context.hpp>
 #include <coir/core/task/gather.hpp>
 #include <coir/executors/run_in_executor.hpp>
 #include <coir/sync/event.hpp>
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -192,6 +194,65 @@ TEST(run_in_executor, cancelled_caller_does_not_wait_for_a_job_that_runs) {
     });
 }
 
+TEST(to_thread, has_a_copy_of_the_context_variables_of_its_caller) {
+    on_one_and_four_workers([] {
+        set_default_executor(std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 1}));
+        auto const witness = std::make_shared<int>(6);
+        context_var<std::shared_ptr<int>> v(nullptr);
+        v.set(std::make_shared<int>(5));
+        runtime& home = runtime::current();
+        to_thread([&] {
+            EXPECT_EQ(*v.get(), 5);
+            auto before = v.set(witness);
+            EXPECT_EQ(*v.get(), 6);
+            EXPECT_EQ(*home.spawn([&] { return v.get(); }).get(), 6);  // so does what it starts
+            v.reset(before);
+            EXPECT_EQ(*v.get(), 5);
+            v.set(witness);
+        });
+        EXPECT_EQ(*v.get(), 5);
+        // The task that it has started may just be about to be freed, on another worker.
+        yield_until([&] { return witness.use_count() == 1; });
+        EXPECT_THROW(to_thread([&] {
+                         v.set(witness);
+                         throw std::runtime_error("job");
+                     }),
+                     std::runtime_error);
+        // Nothing of it stays on the thread.
+        EXPECT_EQ(run_in_executor([&] { return v.get(); }).get(), nullptr);
+        EXPECT_THROW(run_in_executor([&] { v.set(nullptr); }).get(), no_running_runtime);
+    });
+}
+
+TEST(to_thread, leaves_the_values_of_a_caller_alone_that_runs_the_job_itself) {
+    struct inline_executor : executor {
+        void execute(job work) override { work.run(); }
+    };
+    on_one_and_four_workers([] {
+        set_default_executor(std::make_shared<inline_executor>());
+        context_var<int> v(0);
+        EXPECT_EQ(to_thread([&] {
+                      v.set(6);
+                      yield();
+                      return v.get();
+                  }),
+                  6);
+        EXPECT_EQ(v.get(), 0);
+        v.set(5);
+        to_thread([&] {
+            EXPECT_EQ(v.get(), 5);
+            v.set(6);
+        });
+        EXPECT_EQ(v.get(), 5);
+    });
+}
+
+TEST(to_thread, passes_a_stop_token_on) {
+    on_one_and_four_workers([] {
+        EXPECT_EQ(to_thread([](std::stop_token const& stop, int n) { return stop.stop_possible() ? n : 0; }, 3), 3);
+    });
+}
+
 TEST(set_default_executor, is_used_from_then_on_and_shut_down_at_the_end) {
     for (unsigned const workers : {1u, 4u}) {
         auto const pool = std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 1});
@@ -210,6 +271,50 @@ TEST(set_default_executor, is_used_from_then_on_and_shut_down_at_the_end) {
         EXPECT_TRUE(ended);
         EXPECT_THROW(pool->submit([] {}), executor_shut_down);
     }
+}
+
+TEST(set_default_executor, leaves_the_jobs_of_the_one_before_alone) {
+    on_one_and_four_workers([] {
+        event released;
+        auto running = run_in_executor([&] {
+            released.wait();
+            return 1;
+        });
+        set_default_executor(std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 1}));
+        auto queued_there = run_in_executor([&] {
+            released.wait();
+            return 2;
+        });
+        auto behind_it = run_in_executor([] { return 3; });
+        set_default_executor(std::make_shared<thread_pool_executor>());
+        EXPECT_EQ(run_in_executor([] { return 4; }).get(), 4);
+        EXPECT_FALSE(running.done());
+        EXPECT_FALSE(behind_it.done());
+        released.set();
+        EXPECT_EQ(running.get(), 1);
+        EXPECT_EQ(queued_there.get(), 2);
+        EXPECT_EQ(behind_it.get(), 3);
+    });
+}
+
+TEST(set_default_executor, shuts_each_of_them_down_at_the_end_however_often_it_was_set) {
+    auto const first = std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 1});
+    auto const second = std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 1});
+    std::atomic<int> ran{0};
+    run([&] {
+        for (int i = 0; i < 3; ++i) {
+            set_default_executor(first);
+            set_default_executor(first);
+            run_in_executor([&] { ++ran; });
+            set_default_executor(second);
+            run_in_executor([&] { ++ran; });
+        }
+        EXPECT_EQ(first->stats().submitted, 3u);
+    });
+    EXPECT_EQ(ran, 6);
+    EXPECT_THROW(first->submit([] {}), executor_shut_down);
+    EXPECT_THROW(second->submit([] {}), executor_shut_down);
+    EXPECT_EQ(first.use_count(), 1);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,6 +53,11 @@ public:
             data.remove_prefix(static_cast<std::size_t>(count));
         }
         return true;
+    }
+    /// Is there something to read, or the end? Never waits.
+    bool has_input() const {
+        pollfd asked{fd_, POLLIN, 0};
+        return ::poll(&asked, 1, 0) == 1;
     }
     void end_sending() const { ::shutdown(fd_, SHUT_WR); }
 

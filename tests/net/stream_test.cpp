@@ -11,10 +11,12 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -140,6 +142,97 @@ TEST(stream, large_writes_arrive_whole_when_drained) {
             peer.drain();
         },
         [&](net::stream& client) { EXPECT_TRUE(client.read() == data + "end"); });
+}
+
+TEST(stream, what_was_written_goes_out_while_its_writer_reads) {
+    std::string const data(4 * 1024 * 1024, 'w');
+    with_streams(
+        [&](net::stream& peer) {
+            peer.write(peer.read_exactly(data.size()));
+            EXPECT_EQ(peer.read_line(), "thanks\n");
+        },
+        [&](net::stream& client) {
+            client.write(data);
+            EXPECT_TRUE(client.read_exactly(data.size()) == data);
+            client.write("thanks\n");
+        });
+}
+
+TEST(stream, what_was_written_is_sent_after_a_close) {
+    std::string const data(4 * 1024 * 1024, 'c');
+    on_one_and_four_workers([&] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        coir::test::raw_client peer(listener.port());
+        net::stream stream(listener.accept());
+        stream.write(data);
+        stream.write("end");
+        stream.close();
+        EXPECT_FALSE(stream.is_open());
+        EXPECT_THROW(stream.read(1), std::system_error);
+        stream.write("too late");
+        EXPECT_THROW(stream.drain(), std::system_error);
+        auto waiter = coir::spawn([&] { stream.wait_closed(); });
+        std::string received;
+        std::thread reader([&] { received = peer.receive_all(); });
+        waiter.get();
+        coir::blocking([&] { reader.join(); });
+        EXPECT_TRUE(received == data + "end");
+    });
+}
+
+// What a runtime's shutdown cancels may still say goodbye; the tasks that it would spawn for that never run.
+TEST(stream, drain_in_a_shield_sends_all_while_the_runtime_shuts_down) {
+    std::string const data(4 * 1024 * 1024, 'g');
+    for (unsigned const workers : {1u, 4u}) {
+        std::string received;
+        std::thread reader;
+        coir::run(coir::runtime_options{.workers = workers}, [&] {
+            auto listener = std::make_shared<net::tcp_listener>("127.0.0.1", 0);
+            auto peer = std::make_shared<coir::test::raw_client>(listener->port());
+            reader = std::thread([&received, peer] { received = peer->receive_all(); });
+            auto polite = coir::spawn([&data, listener] {
+                net::stream stream(listener->accept());
+                try {
+                    coir::test::sleep_forever();
+                } catch (coir::cancelled const&) {
+                }
+                coir::cancel_shield const shield;
+                stream.write(data);
+                stream.drain();
+            });
+            yield_until_waiting(polite);
+            polite.detach();
+        });
+        reader.join();
+        EXPECT_TRUE(received == data);
+    }
+}
+
+TEST(stream, what_was_written_is_sent_after_the_end_of_the_stream) {
+    std::string const data(4 * 1024 * 1024, 'e');
+    on_one_and_four_workers([&] {
+        auto server = net::start_server([&](net::stream peer) { peer.write(data); }, "127.0.0.1", 0);
+        auto client = net::open_connection("127.0.0.1", server.port());
+        yield_until([&] { return server.connections() == 1; });
+        auto drained = coir::spawn([&] { server.drain(1h); });
+        EXPECT_TRUE(client.read() == data);
+        drained.get();
+    });
+}
+
+TEST(stream, plain_thread_drains_itself) {
+    std::string const data(4 * 1024 * 1024, 't');
+    on_one_and_four_workers([&] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        std::thread writer([&data, port = listener.port()] {
+            net::stream stream(net::connect("127.0.0.1", port));
+            stream.write(data);
+            stream.drain();
+        });
+        net::stream stream(listener.accept());
+        EXPECT_TRUE(stream.read() == data);
+        coir::blocking([&] { writer.join(); });
+    });
 }
 
 TEST(stream, several_tasks_may_write_and_drain) {
@@ -274,6 +367,26 @@ TEST(stream_server, an_exception_closes_its_connection_and_is_reported) {
         }
     });
     EXPECT_EQ(reported, 3);
+}
+
+// A peer that takes nothing would else keep the connection, and what waits for it, for as long as it likes.
+TEST(stream_server, an_exception_closes_its_connection_although_something_waits_to_be_sent) {
+    std::string const data(16 * 1024 * 1024, 'x');  // more than the system takes at once
+    coir::runtime_options options;
+    options.on_unhandled_exception = [](coir::task_ref, std::exception_ptr const&) {};
+    coir::run(options, [&] {
+        std::atomic<bool> written{false};
+        auto server = net::start_server(
+            [&](net::stream& peer) {
+                peer.write(data);
+                written = true;
+                throw std::runtime_error("the handler failed");
+            },
+            "127.0.0.1", 0);
+        coir::test::raw_client client(server.port());
+        yield_until([&] { return written && server.connections() == 0; });
+        EXPECT_LT(coir::blocking([&] { return client.receive_all().size(); }), data.size());
+    });
 }
 
 TEST(stream_server, close_stops_accepting_and_lets_handlers_run_on) {

@@ -10,8 +10,11 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,7 +24,13 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netdb.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
@@ -230,23 +239,30 @@ TEST(tcp, close_wakes_a_blocked_reader) {
     });
 }
 
+// However far the thread has come: it may be about to ask, and finds the socket shut down.
 TEST(tcp, close_wakes_a_reader_on_a_plain_thread) {
-    auto pair = make_pair();
-    [[maybe_unused]] auto& client = pair.client;
-    auto& server = pair.server;
-    std::atomic<bool> started{false};
-    std::error_code error;
-    std::thread reader([&] {
-        started = true;
-        read_once(server, error);
-    });
-    while (!started) {
-        std::this_thread::yield();
+    for (int round = 0; round < 200; ++round) {
+        auto pair = make_pair();
+        [[maybe_unused]] auto& client = pair.client;
+        auto& server = pair.server;
+        std::atomic<bool> started{false};
+        std::error_code error;
+        std::thread reader([&] {
+            started = true;
+            read_once(server, error);
+        });
+        while (!started) {
+            std::this_thread::yield();
+        }
+        for (int i = 0; i < 50 * (round % 20); ++i) {
+            started.load();
+        }
+        server.close();
+        reader.join();
+        // The thread may have come too late to wait.
+        ASSERT_TRUE(error == std::errc::operation_canceled || error == std::errc::bad_file_descriptor)
+            << error.message();
     }
-    server.close();
-    reader.join();
-    // The thread may have come too late to wait.
-    EXPECT_TRUE(error == std::errc::operation_canceled || error == std::errc::bad_file_descriptor) << error.message();
 }
 
 TEST(tcp, close_wakes_a_blocked_acceptor) {
@@ -359,6 +375,64 @@ TEST(tcp, connect_goes_on_to_the_next_address) {
         auto client = net::connect("localhost", std::to_string(listener.port()));
         EXPECT_EQ(client.remote_endpoint().address(), "::1");
     });
+}
+
+// In a shield, what a runtime's shutdown cancels may still wait, but the tasks of its attempts never run.
+TEST(tcp, connect_in_a_shield_ends_while_the_runtime_shuts_down) {
+    for (unsigned const workers : {1u, 4u}) {
+        bool ended = false;
+        coir::run(coir::runtime_options{.workers = workers}, [&] {
+            auto polite = coir::spawn([&] {
+                try {
+                    coir::test::sleep_forever();
+                } catch (coir::cancelled const&) {
+                }
+                coir::cancel_shield const shield;
+                EXPECT_THROW(net::connect("localhost", port_that_nobody_listens_on()), std::system_error);
+                ended = true;
+            });
+            yield_until_waiting(polite);
+            polite.detach();
+        });
+        EXPECT_TRUE(ended);
+    }
+}
+
+// From now on the calling thread is one of a machine without IPv6.
+void forget_ipv6() {
+    constexpr std::uint32_t k_family = offsetof(seccomp_data, args);  // its lower half comes first
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, k_family),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog const filter{std::size(program), program};
+    ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+    ASSERT_EQ(::socket(AF_INET6, SOCK_STREAM, 0), -1);
+}
+
+TEST(tcp, machine_without_ipv6_listens_and_connects) {
+    static_assert(std::endian::native == std::endian::little);
+    std::thread([] {
+        forget_ipv6();
+        net::tcp_listener listener("", 0);
+        EXPECT_EQ(listener.local_endpoint().address(), "0.0.0.0");
+        coir::runtime_options const one{.workers = 1};  // on a thread that this one starts
+        coir::run(one, [&] {
+            EXPECT_EQ(net::connect("localhost", listener.port()).remote_endpoint().address(), "127.0.0.1");
+        });
+        EXPECT_EQ(net::connect("localhost", listener.port()).remote_endpoint().address(), "127.0.0.1");
+        try {
+            net::tcp_listener("::1", 0);
+            ADD_FAILURE() << "it listens";
+        } catch (std::system_error const& error) {
+            EXPECT_EQ(error.code(), std::errc::address_family_not_supported);
+        }
+    }).join();
 }
 
 TEST(tcp, addresses_and_ports_are_known) {
@@ -527,6 +601,105 @@ TEST(tcp, accept_survives_being_out_of_descriptors) {
         auto server = acceptor.get();
         client.send("here");
         EXPECT_EQ(read_exactly(server, 4), "here");
+    });
+}
+
+// --- datagrams
+
+std::string receive(net::udp_socket& from, net::endpoint& sender) {
+    std::string data(100, '\0');
+    data.resize(from.receive_from(std::as_writable_bytes(std::span(data)), sender));
+    return data;
+}
+
+TEST(udp, datagrams_keep_their_bounds_and_say_who_sent_them) {
+    on_one_and_four_workers([] {
+        net::udp_socket a("127.0.0.1", 0);
+        net::udp_socket b("localhost", 0);
+        net::udp_socket any("", 0);
+        net::endpoint sender;
+        auto const to_b = b.local_endpoint();
+        for (std::string const text : {"one", "", "three"}) {
+            EXPECT_EQ(a.send_to(bytes_of(text), to_b), text.size());
+        }
+        // Three are there at once; a short one does not hide the next.
+        EXPECT_EQ(receive(b, sender), "one");
+        EXPECT_EQ(receive(b, sender), "");
+        EXPECT_EQ(receive(b, sender), "three");
+        EXPECT_EQ(sender, a.local_endpoint());
+        auto receiver = coir::spawn([&] { return receive(b, sender); });
+        yield_until_waiting(receiver);
+        any.send_to(bytes_of("from any"), to_b);
+        EXPECT_EQ(receiver.get(), "from any");
+        EXPECT_EQ(sender.port(), any.port());
+    });
+}
+
+// A service that the system knows for datagrams alone, if there is one.
+std::optional<std::string> service_of_datagrams() {
+    std::vector<std::string> names;
+    ::setservent(1);
+    while (servent const* const entry = ::getservent()) {
+        if (std::string_view(entry->s_proto) == "udp" && ntohs(static_cast<std::uint16_t>(entry->s_port)) >= 1024) {
+            names.emplace_back(entry->s_name);
+        }
+    }
+    ::endservent();
+    std::erase_if(names, [](std::string const& name) { return ::getservbyname(name.c_str(), "tcp") != nullptr; });
+    return names.empty() ? std::nullopt : std::optional(names.front());
+}
+
+TEST(udp, service_is_looked_up_as_one_of_datagrams) {
+    auto const name = service_of_datagrams();
+    if (!name) {
+        GTEST_SKIP() << "the system knows no service for datagrams alone";
+    }
+    coir::run([&] {
+        EXPECT_THROW(net::resolve("127.0.0.1", *name), std::system_error);
+        auto const found = net::resolve("127.0.0.1", *name, net::transport::udp);
+        ASSERT_EQ(found.size(), 1u);
+        EXPECT_EQ(net::udp_socket("127.0.0.1", *name).port(), found.front().port());
+    });
+}
+
+TEST(udp, datagram_beyond_the_buffer_is_an_error_with_its_beginning) {
+    coir::run([] {
+        net::udp_socket a("127.0.0.1", 0);
+        net::endpoint sender;
+        a.send_to(bytes_of("too long"), a.local_endpoint());
+        a.send_to(bytes_of("next"), a.local_endpoint());
+        std::array<std::byte, 4> buffer;
+        std::error_code error;
+        EXPECT_EQ(a.receive_from(buffer, sender, error), 4u);
+        EXPECT_EQ(error, std::errc::message_size);
+        EXPECT_EQ(buffer[3], std::byte{' '});
+        EXPECT_EQ(receive(a, sender), "next");
+    });
+}
+
+TEST(udp, waits_end_by_cancellation_close_and_timeout_and_lose_nothing) {
+    on_one_and_four_workers([] {
+        net::udp_socket a("127.0.0.1", 0);
+        net::endpoint sender;
+        auto cancelled = coir::spawn([&] { receive(a, sender); });
+        yield_until_waiting(cancelled);
+        cancelled.cancel();
+        EXPECT_THROW(cancelled.get(), coir::cancelled);
+        a.set_timeout(5ms);
+        EXPECT_THROW(receive(a, sender), coir::timeout_error);
+        a.set_timeout(0ms);
+        a.send_to(bytes_of("kept"), a.local_endpoint());
+        EXPECT_EQ(receive(a, sender), "kept");
+        auto closed = coir::spawn([&] {
+            std::error_code error;
+            std::array<std::byte, 4> buffer;
+            a.receive_from(buffer, sender, error);
+            return error;
+        });
+        yield_until_waiting(closed);
+        a.close();
+        EXPECT_EQ(closed.get(), std::errc::operation_canceled);
+        EXPECT_THROW(a.send_to(bytes_of("x"), sender), std::system_error);
     });
 }
 

@@ -93,23 +93,24 @@ std::uint64_t forked_tree(std::uint64_t node, int depth, std::uint64_t seed, std
 }
 
 TEST_F(fork_joins, trees_of_calls_that_suspend_have_the_result_of_plain_recursion) {
-    for (int round = 0; round < scaled(10); ++round) {
+    while (another_round(10, 0)) {
         runtime rt(runtime_options{.workers = workers()});
+        std::atomic<int> calls{0};
         std::vector<task<void>> roots;
         for (std::uint64_t root = 1; root < 5; ++root) {
-            roots.push_back(rt.spawn([root, seed = random()()] {
-                std::atomic<int> calls{0};
+            roots.push_back(rt.spawn([&calls, root, seed = random()()] {
                 EXPECT_EQ(forked_tree(root, k_depth, seed, calls), plain_tree(root, k_depth));
             }));
         }
         for (auto& r : roots) {
             r.get();
         }
+        did(static_cast<std::uint64_t>(calls));
     }
 }
 
 TEST_F(fork_joins, calls_that_fail_or_are_cancelled_leave_nothing_behind) {
-    for (int round = 0; round < scaled(200); ++round) {
+    while (another_round(200, 1)) {
         runtime rt(runtime_options{.workers = workers()});
         std::atomic<int> inside{0};
         // NOLINTNEXTLINE(misc-no-recursion)
@@ -132,7 +133,7 @@ TEST_F(fork_joins, calls_that_fail_or_are_cancelled_leave_nothing_behind) {
             do_something(mixed(what));
         };
         auto whole = rt.spawn([&, seed = random()()] { tree(tree, 1, 5, seed); });
-        if (round % 2 == 0) {
+        if (round_number() % 2 == 0) {
             rt.block_on([&, wait = random()() % 300] {
                 sleep(microseconds(wait));
                 whole.cancel();

@@ -9,10 +9,16 @@
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/task_group.hpp>
 #include <coir/core/task/timeout.hpp>
+#include <coir/sync/event.hpp>
+#include <coir/sync/semaphore.hpp>
 
 #include <atomic>
+#include <csignal>
 #include <thread>
 #include <vector>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace coir {
 namespace {
@@ -46,16 +52,17 @@ int grow(std::uint64_t seed, int levels) {
 }
 
 TEST_F(tasks, tree_has_the_same_number_of_nodes_on_any_number_of_workers) {
-    for (int round = 0; round < scaled(5); ++round) {
+    while (another_round(5, 0)) {
         auto const seed = random()();
         int const alone = run(runtime_options{.workers = 1}, grow, seed, 8);
         EXPECT_EQ(run(runtime_options{.workers = workers()}, grow, seed, 8), alone);
+        did(static_cast<std::uint64_t>(alone));
     }
 }
 
 TEST_F(tasks, every_task_runs_once_whoever_spawns_and_steals_it) {
     constexpr std::size_t k_tasks = 20'000;
-    for (int round = 0; round < scaled(2); ++round) {
+    while (another_round(2, 2 * k_tasks)) {
         std::vector<std::atomic<int>> ran(2 * k_tasks);
         runtime rt(runtime_options{.workers = workers()});
         std::thread outside([&] {
@@ -89,7 +96,7 @@ TEST_F(tasks, every_task_runs_once_whoever_spawns_and_steals_it) {
 }
 
 TEST_F(tasks, every_one_that_is_cancelled_at_random_ends) {
-    for (int round = 0; round < scaled(20); ++round) {
+    while (another_round(20, 300)) {
         auto const seed = random()();
         run(runtime_options{.workers = workers()}, [&] {
             std::mt19937_64 local(seed);
@@ -149,7 +156,7 @@ TEST_F(tasks, every_one_that_is_cancelled_at_random_ends) {
 }
 
 TEST_F(tasks, time_outs_race_with_what_they_limit) {
-    for (int round = 0; round < scaled(5); ++round) {
+    while (another_round(5, 500)) {
         auto const seed = random()();
         run(runtime_options{.workers = workers()}, [&] {
             std::vector<task<int>> made;
@@ -178,7 +185,7 @@ TEST_F(tasks, time_outs_race_with_what_they_limit) {
 }
 
 TEST_F(tasks, runtimes_come_and_go_while_others_spawn_into_them) {
-    for (int round = 0; round < scaled(30); ++round) {
+    while (another_round(30, 0)) {
         runtime rt(runtime_options{.workers = workers()});
         std::vector<std::thread> spawners;
         std::atomic<int> begun{0};
@@ -209,7 +216,126 @@ TEST_F(tasks, runtimes_come_and_go_while_others_spawn_into_them) {
             s.join();
         }
         EXPECT_EQ(bad, 0);
+        did(static_cast<std::uint64_t>(begun));
     }
+}
+
+// Threads spawn, wake, set results and cancel while the runtime is shut down. Whatever a task waits for, it ends.
+TEST_F(tasks, runtime_ends_whoever_still_spawns_wakes_and_cancels) {
+    constexpr std::size_t k_waiting = 60;
+    while (another_round({.plain = 20, .asan = 60, .tsan = 60}, 0)) {
+        semaphore permits(0);
+        event sometimes;
+        std::vector<promise<int>> promises(k_waiting);
+        std::atomic<int> inside{0};
+        std::atomic<std::uint64_t> operations{0};
+        std::atomic<bool> over{false};
+        runtime rt(runtime_options{.workers = workers()});
+        std::vector<task<void>> waiting;
+        for (std::size_t i = 0; i < k_waiting; ++i) {
+            waiting.push_back(rt.spawn([&, i, f = promises[i].get_future()]() mutable {
+                struct counted {
+                    std::atomic<int>& count;
+                    explicit counted(std::atomic<int>& c) : count(c) { ++count; }
+                    ~counted() { --count; }
+                } const here(inside);
+                if (i % 4 == 0) {
+                    f.get();
+                }
+                for (;;) {
+                    operations.fetch_add(1, std::memory_order_relaxed);
+                    if (i % 4 == 1) {
+                        sleep(std::chrono::microseconds(i));
+                    } else if (i % 4 == 2) {
+                        sometimes.wait();
+                        yield();
+                    } else {
+                        permits.acquire();
+                    }
+                }
+            }));
+        }
+        std::vector<task<void>> late;
+        std::vector<std::thread> threads;
+        threads.emplace_back([&] {
+            try {
+                while (late.size() < 2'000) {
+                    late.push_back(rt.spawn([&] { permits.acquire(); }));
+                    operations.fetch_add(1, std::memory_order_relaxed);
+                }
+            } catch (no_running_runtime const&) {
+            }
+        });
+        threads.emplace_back([&] {
+            while (!over) {
+                permits.release();
+                sometimes.set();
+                sometimes.clear();
+                operations.fetch_add(2, std::memory_order_relaxed);
+            }
+        });
+        threads.emplace_back([&, seed = random()()] {
+            std::mt19937_64 local(seed);
+            for (auto& p : promises) {
+                p.try_set_value(1);  // a cancellation of who waits for it is a result too
+                if (local() % 4 == 0) {
+                    waiting[local() % k_waiting].cancel();
+                }
+                operations.fetch_add(2, std::memory_order_relaxed);
+                std::this_thread::yield();
+            }
+        });
+        std::uint64_t const enough = below(3'000);
+        test::yield_until([&] { return operations >= enough; });
+        rt.shutdown();
+        over = true;
+        for (auto& thread : threads) {
+            thread.join();
+        }
+        for (auto const* some : {&waiting, &late}) {
+            for (auto const& t : *some) {
+                EXPECT_TRUE(t.done());
+            }
+        }
+        EXPECT_EQ(inside, 0);
+        did(operations);
+    }
+}
+
+extern "C" void coir_test_ignores_interrupt(int) {}
+
+// Ctrl-C on a thread of its own, at the very end of a run: what is opened next, and has the number of the descriptor by which
+// the run heard of it, gets nothing.
+TEST_F(tasks, interrupt_at_the_end_of_a_run_reaches_nobody_else) {
+    auto* const before = std::signal(SIGINT, &coir_test_ignores_interrupt);
+    std::atomic<int> asked{0};
+    std::atomic<int> answered{0};
+    int const rounds = scaled(300);
+    std::thread user([&] {
+        for (int n = 1; n <= rounds; ++n) {
+            test::yield_until([&] { return asked == n; });
+            std::raise(SIGINT);
+            answered = n;
+        }
+    });
+    for (int n = 1; n <= rounds; ++n) {
+        try {
+            run(runtime_options{.workers = 1, .handle_sigint = true}, [&] { asked = n; });
+        } catch (cancelled const&) {
+        }
+        std::vector<int> opened;
+        for (int i = 0; i < 4; ++i) {
+            opened.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        }
+        test::yield_until([&] { return answered == n; });
+        for (int const fd : opened) {
+            std::uint64_t count = 0;
+            EXPECT_EQ(::read(fd, &count, sizeof count), -1) << "round " << n;
+            ::close(fd);
+        }
+    }
+    user.join();
+    std::signal(SIGINT, before);
 }
 
 }  // namespace

@@ -61,8 +61,7 @@ void submit_many(thread_pool_executor& pool, totals& sum, unsigned seed, int cou
 }
 
 TEST_F(thread_pool_stress, every_job_ends_in_one_way_whatever_happens_meanwhile) {
-    int const rounds = scaled(20);
-    for (int round = 0; round < rounds; ++round) {
+    while (another_round(20, 6 * 100)) {
         bool const bounded = below(2) == 0;
         bool const close_early = below(3) == 0;
         bool const drop = below(2) == 0;
@@ -105,8 +104,7 @@ TEST_F(thread_pool_stress, every_job_ends_in_one_way_whatever_happens_meanwhile)
 }
 
 TEST_F(thread_pool_stress, callers_that_wait_for_room_are_cancelled_at_any_moment) {
-    int const rounds = scaled(200);
-    for (int round = 0; round < rounds; ++round) {
+    while (another_round(200, 8)) {
         thread_pool_executor pool({.max_workers = 1, .queue_limit = 1});
         std::atomic<std::uint64_t> returned{0};
         run(runtime_options{.workers = workers()}, [&] {

@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// A cancellation that leaves a destructor ends the process, and one that leaves a wait on a condition variable without
-// the lock breaks its caller.
+// A cancellation that leaves a destructor or another noexcept frame ends the process, one that leaves a wait on a condition
+// variable without the lock breaks its caller, and one that a catch-all swallows must not be the last.
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/future.hpp>
 #include <coir/core/task/task_group.hpp>
 #include <coir/sync/condition_variable.hpp>
 #include <coir/sync/mutex.hpp>
 
+#include <gmock/gmock.h>
+
 #include <atomic>
+#include <cstdio>
+#include <istream>
 #include <mutex>
 #include <stdexcept>
+#include <streambuf>
+#include <string>
 
 namespace coir {
 namespace {
 
 using test::on_one_and_four_workers;
 using test::sleep_forever;
+using test::yield_until;
 using test::yield_until_waiting;
 
 TEST(destructor_cancellation, group_that_dies_in_a_cancelled_task_waits_and_does_not_throw) {
@@ -146,6 +154,133 @@ TEST(condition_variable_cancellation, cancelled_wait_holds_the_lock_when_it_thro
         EXPECT_THROW(t.get(), cancelled);
         EXPECT_TRUE(m.try_lock());
         m.unlock();
+    });
+}
+
+TEST(swallowed_cancellation, loop_with_a_catch_all_sees_every_request) {
+    on_one_and_four_workers([] {
+        constexpr unsigned k_requests = 20;
+        std::atomic<unsigned> swallowed{0};
+        auto t = spawn([&] {
+            while (current_task().cancelling() < k_requests) {
+                try {
+                    sleep_forever();
+                } catch (...) {
+                    swallowed.fetch_add(1);
+                }
+            }
+            EXPECT_NO_THROW(yield());  // each is thrown once
+        });
+        for (unsigned i = 0; i < k_requests; ++i) {
+            yield_until([&] { return swallowed == i; });
+            yield_until_waiting(t);
+            EXPECT_TRUE(t.cancel());
+        }
+        t.get();
+        EXPECT_EQ(swallowed, k_requests);
+    });
+}
+
+TEST(swallowed_cancellation, shutdown_ends_a_loop_with_a_catch_all) {
+    constexpr int k_rounds = 1000;
+    for (unsigned const workers : {1u, 4u}) {
+        std::atomic<int> swallowed{0};
+        std::atomic<int> went_on{0};
+        run(runtime_options{.workers = workers}, [&] {
+            auto t = spawn([&] {
+                try {
+                    sleep_forever();
+                } catch (...) {
+                    swallowed.fetch_add(1);
+                }
+                while (swallowed < k_rounds && went_on == 0) {
+                    try {
+                        if (swallowed % 2 == 0) {
+                            yield();
+                        } else {
+                            sleep(test::k_a_moment);
+                        }
+                        went_on.fetch_add(1);
+                    } catch (...) {
+                        swallowed.fetch_add(1);
+                    }
+                }
+            });
+            yield_until_waiting(t);
+        });
+        EXPECT_EQ(swallowed, k_rounds) << workers;
+        EXPECT_EQ(went_on, 0) << workers;
+    }
+}
+
+// Formatted input catches whatever the buffer throws, and says it by a bit.
+TEST(swallowed_cancellation, stream_that_swallows_it_says_so) {
+    struct waits : std::streambuf {
+        int_type underflow() override {
+            sleep_forever();
+            return traits_type::eof();
+        }
+    };
+    on_one_and_four_workers([] {
+        for (bool const throws : {false, true}) {
+            auto t = spawn([throws] {
+                waits buffer;
+                std::istream in(&buffer);
+                if (throws) {
+                    in.exceptions(std::ios::badbit);
+                }
+                std::string word;
+                in >> word;
+                EXPECT_TRUE(in.bad());
+                EXPECT_EQ(current_task().cancelling(), 1u);
+                EXPECT_NO_THROW(yield());
+            });
+            yield_until_waiting(t);
+            t.cancel();
+            t.wait();
+            EXPECT_EQ(t.cancelled(), throws);
+        }
+    });
+}
+
+class noexcept_frame : public testing::Test {
+protected:
+    void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(noexcept_frame, ends_the_process_when_a_cancellation_crosses_it) {
+    EXPECT_DEATH(run(runtime_options{.workers = 1},
+                     [] {
+                         auto const wait_noexcept = []() noexcept { sleep_forever(); };
+                         auto t = spawn([&] {
+                             try {
+                                 wait_noexcept();
+                             } catch (cancelled const&) {
+                                 std::fputs("it was caught outside\n", stderr);
+                             }
+                         });
+                         yield_until_waiting(t);
+                         t.cancel();
+                         t.wait();
+                     }),
+                 testing::AllOf(testing::HasSubstr("terminate called"), testing::HasSubstr("coir::cancelled"),
+                                testing::Not(testing::HasSubstr("caught outside"))));
+}
+
+TEST_F(noexcept_frame, holds_a_shield_to_be_spared) {
+    on_one_and_four_workers([] {
+        promise<void> p;
+        auto t = spawn([f = p.get_future()]() mutable {
+            [&]() noexcept {
+                cancel_shield const shield;
+                f.get();
+            }();
+            EXPECT_THROW(yield(), cancelled);
+        });
+        yield_until_waiting(t);
+        t.cancel();
+        p.set_value();
+        t.get();
     });
 }
 

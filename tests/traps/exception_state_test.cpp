@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // The C++ runtime keeps the exceptions that are being handled, and the count of those under way, for each thread. A
-// task that suspends in a catch block or in a destructor has to take them along.
+// task that suspends in a catch block or in a destructor has to take them along. And exceptions of several workers must not
+// wait for each other: a lock of the whole process that each of them takes makes many workers as slow as one.
 
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/task.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <exception>
+#include <future>
+#include <latch>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <link.h>
 
 namespace coir {
 namespace {
@@ -152,6 +160,55 @@ TEST(exception_state, task_that_a_dying_frame_awaits_does_not_count_as_unwinding
         }
     });
 }
+
+// What throws scales only if it takes no lock that others take. The one in question is that of the list of loaded objects,
+// in which unwinders search for the tables of a function; somebody else has it here all the while.
+#if defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 35)
+TEST(exception_throwing, waits_for_nobody_who_has_the_list_of_loaded_objects) {
+    std::latch has_it(1);
+    std::promise<void> done;
+    std::future_status seen{};
+    auto hold = [&] {
+        has_it.count_down();
+        seen = done.get_future().wait_for(std::chrono::seconds(30));  // a hang, not a measure
+    };
+    std::thread holder([&] {
+        ::dl_iterate_phdr(
+            [](dl_phdr_info*, std::size_t, void* call) {
+                (*static_cast<decltype(hold)*>(call))();
+                return 1;
+            },
+            &hold);
+    });
+    has_it.wait();
+    on_one_and_four_workers([] {
+        std::vector<task<void>> tasks;
+        for (int i = 0; i < 8; ++i) {
+            tasks.push_back(spawn([i] {
+                for (int round = 0; round < k_rounds / 10; ++round) {
+                    EXPECT_THROW(
+                        {
+                            yield();
+                            throw numbered({i, round});
+                        },
+                        numbered);
+                    current_task().cancel();
+                    EXPECT_THROW(yield(), cancelled);
+                    EXPECT_THROW(spawn([] { throw std::runtime_error("of a child"); }).get(), std::runtime_error);
+                }
+            }));
+        }
+        for (auto& t : tasks) {
+            t.get();
+        }
+    });
+    done.set_value();
+    holder.join();
+    EXPECT_EQ(seen, std::future_status::ready);
+}
+#endif
+#endif
 
 }  // namespace
 }  // namespace coir

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A worker looks for work, finds none and goes to sleep; what comes in between must wake it all the same. Workers sleep
-// without a time-out, so a wake-up that is lost here stays lost.
+// without a time-out, so a wake-up that is lost here stays lost. And the other way round: who has found work for one wakes
+// no others.
 
 #include "tests/support/all_asleep.hpp"
 #include "tests/support/nothing_left.hpp"
@@ -9,8 +10,11 @@
 
 #include <coir/core/base/config.hpp>
 #include <coir/core/task/future.hpp>
+#include <coir/sync/semaphore.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 
 namespace coir {
 namespace {
@@ -77,6 +81,43 @@ TEST_P(parking, every_wake_up_from_outside_arrives) {
 }
 
 INSTANTIATE_TEST_SUITE_P(workers, parking, testing::Values(1u, 2u, 4u));
+
+// A pair that wakes each other, each time with something in the queue for an instant: a worker that is woken for that comes
+// too late, and a herd of them would come at every turn. The least of some rounds, as a worker that loses its processor
+// just then leaves something to do indeed.
+TEST(wake_ups, of_a_pair_of_tasks_hardly_ever_wake_a_worker) {
+    constexpr std::uint64_t k_trips = COIR_TSAN || COIR_ASAN ? 2'000 : 10'000;
+    constexpr std::uint64_t k_wakes_for_one =
+        COIR_TSAN || COIR_ASAN ? 10 : 100;  // there the turns are ten times as long
+    run(runtime_options{.workers = 8}, [&] {
+        std::uint64_t least = 2 * k_trips;
+        std::uint64_t most_turns = 0;
+        for (int round = 0; round < 5; ++round) {
+            runtime_stats const before = runtime::current().stats();
+            semaphore there(0);
+            semaphore back(0);
+            auto one = spawn([&] {
+                for (std::uint64_t i = 0; i < k_trips; ++i) {
+                    there.release();
+                    back.acquire();
+                }
+            });
+            auto other = spawn([&] {
+                for (std::uint64_t i = 0; i < k_trips; ++i) {
+                    there.acquire();
+                    back.release();
+                }
+            });
+            one.get();
+            other.get();
+            runtime_stats const after = runtime::current().stats();
+            least = std::min(least, after.wakeups - before.wakeups);
+            most_turns = std::max(most_turns, after.tasks_resumed - before.tasks_resumed);
+        }
+        EXPECT_GT(most_turns, k_trips);  // they have waited for each other
+        EXPECT_LE(least, 2 * k_trips / k_wakes_for_one);
+    });
+}
 
 }  // namespace
 }  // namespace coir

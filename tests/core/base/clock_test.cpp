@@ -5,6 +5,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
+#include <ratio>
+#include <stdexcept>
 
 namespace coir::detail {
 namespace {
@@ -30,6 +33,27 @@ TEST(saturated, cuts_off_what_does_not_fit) {
     EXPECT_EQ(saturated(std::chrono::duration<double>(1e300)), k_max);
     EXPECT_EQ(saturated(std::chrono::duration<double>(-1e300)), k_min);
     EXPECT_EQ(saturated(k_max), k_max);
+    // In seconds there is room for it, but in nanoseconds the next float is beyond the end.
+    EXPECT_EQ(saturated(std::chrono::duration<float>(9223371776.0F)), k_max);
+}
+
+TEST(saturated, refuses_what_is_not_a_number) {
+    std::chrono::duration<double> const nan(std::numeric_limits<double>::quiet_NaN());
+    std::chrono::duration<float, std::milli> const small_nan(-std::numeric_limits<float>::quiet_NaN());
+    EXPECT_THROW(saturated(nan), std::invalid_argument);
+    EXPECT_THROW(saturated(small_nan), std::invalid_argument);
+    EXPECT_THROW(deadline_after(clock::time_point(5s), nan), std::invalid_argument);
+    EXPECT_THROW(deadline_after(clock::time_point(5s), small_nan), std::invalid_argument);
+    using steady = std::chrono::time_point<std::chrono::steady_clock, std::chrono::duration<double>>;
+    using system = std::chrono::time_point<std::chrono::system_clock, std::chrono::duration<double>>;
+    EXPECT_THROW(to_deadline(steady(nan)), std::invalid_argument);
+    EXPECT_THROW(to_deadline(system(nan)), std::invalid_argument);
+
+    std::chrono::duration<double> const infinite(std::numeric_limits<double>::infinity());
+    EXPECT_EQ(saturated(infinite), k_max);
+    EXPECT_EQ(saturated(-infinite), k_min);
+    EXPECT_EQ(to_deadline(system(infinite)), clock::time_point::max());
+    static_assert(noexcept(saturated(k_max)) && !noexcept(saturated(nan)));
 }
 
 TEST(deadline_after, is_never_beyond_the_end_of_time_and_already_for_what_is_not_positive) {

@@ -2,6 +2,7 @@
 #include "core/fiber/overflow.hpp"
 
 #include "core/fiber/stack_pool.hpp"
+#include "tests/core/fiber/stacks.hpp"
 
 #include <coir/core/base/config.hpp>
 
@@ -25,14 +26,13 @@
 namespace coir::detail {
 namespace {
 
+using test::k_kib;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StrEq;
 
 // Every test dies in a child of its own, so that neither handlers nor signal stacks outlive it. The children say what
 // they saw on stderr and by their exit code.
-
-constexpr std::size_t k_kib = 1024;
 
 // --- Running something on a pool's stack, without the scheduler ------------------------------------------------------
 
@@ -96,7 +96,8 @@ TEST_F(overflow_death, is_reported_in_one_line_with_the_task_and_the_size_and_en
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             name_task("deep thought");
             overflow(256 * k_kib);
         },
@@ -107,7 +108,8 @@ TEST_F(overflow_death, names_the_size_that_the_user_chose) {
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             name_task("small");
             overflow(64 * k_kib);
         },
@@ -118,7 +120,8 @@ TEST_F(overflow_death, is_reported_when_nobody_knows_the_name) {
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             overflow(256 * k_kib);
         },
         testing::KilledBySignal(SIGSEGV), StrEq("coir: a task overflowed its 256 KiB stack\n"));
@@ -128,7 +131,8 @@ TEST_F(overflow_death, a_name_can_neither_break_the_line_nor_be_too_long_for_it)
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             static std::string const long_name = "a\nb\x1b[2J" + std::string(5000, 'x');
             name_task(long_name);
             overflow(256 * k_kib);
@@ -141,7 +145,8 @@ TEST_F(overflow_death, a_name_that_did_not_fit_is_cut_off) {
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             set_task_name_hook([](char* buffer, std::size_t size) {
                 std::memset(buffer, 'x', size);
                 return size * 20;  // as snprintf does
@@ -157,7 +162,8 @@ TEST_F(overflow_death, is_reported_on_any_thread_with_a_signal_stack) {
             install_overflow_handler();
             name_task("elsewhere");
             std::thread([] {
-                alternate_signal_stack const signals;
+                signal_stack_memory const memory;
+                alternate_signal_stack const signals(memory);
                 overflow(256 * k_kib);
             }).join();
         },
@@ -168,7 +174,8 @@ TEST_F(overflow_death, is_reported_where_guards_are_made_by_mprotect) {
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             name_task("old kernel");
             auto& pool = *new stack_pool(256 * k_kib, guard_kind::protection);
             run_on(pool.acquire(), [](stack const&) { recurse(0); });
@@ -188,7 +195,8 @@ TEST_F(overflow_death, is_reported_for_frames_larger_than_the_guard) {
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             name_task("wide");
             run_on(stack_pool::for_size(256 * k_kib).acquire(), [](stack const&) { recurse_by_pages(0); });
         },
@@ -201,7 +209,8 @@ TEST_F(overflow_death, a_stray_write_into_a_guard_from_elsewhere_is_not_called_o
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             stack const s = stack_pool::for_size(256 * k_kib).acquire();
             *static_cast<std::byte volatile*>(s.base - 8) = std::byte{1};
         },
@@ -212,7 +221,8 @@ TEST_F(overflow_death, a_write_past_the_top_of_a_stack_is_not_called_one) {
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             auto& pool = *new stack_pool(256 * k_kib);
             stack const low = pool.acquire();
             stack const high = pool.acquire();
@@ -230,7 +240,8 @@ TEST_F(overflow_death, a_page_of_its_own_stack_that_the_program_protected_is_not
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             run_on(stack_pool::for_size(256 * k_kib).acquire(), [](stack const& s) {
                 ::mprotect(s.base, 4096, PROT_NONE);
                 *static_cast<std::byte volatile*>(s.base) = std::byte{1};
@@ -243,7 +254,8 @@ TEST_F(overflow_death, a_null_pointer_used_by_a_task_is_not_called_one) {
     EXPECT_EXIT(
         {
             install_overflow_handler();
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             run_on(stack_pool::for_size(256 * k_kib).acquire(), [](stack const&) {
                 std::uintptr_t const volatile nearly_null = 16;
                 *reinterpret_cast<int volatile*>(nearly_null) = 1;
@@ -410,7 +422,8 @@ TEST_F(overflow_death, an_overflow_is_reported_although_somebody_handled_the_sig
     EXPECT_EXIT(
         {
             install_previous(SIGSEGV, 0, [](int, ::siginfo_t*, void*) { std::_Exit(8); });
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             name_task("mine");
             overflow(256 * k_kib);
         },
@@ -453,7 +466,8 @@ void without_signal_stack(void (*run)()) {
 TEST(alternate_signal_stack, lasts_as_long_as_the_object) {
     without_signal_stack([] {
         {
-            alternate_signal_stack const signals;
+            signal_stack_memory const memory;
+            alternate_signal_stack const signals(memory);
             EXPECT_EQ(current_signal_stack().ss_flags & SS_DISABLE, 0);
             EXPECT_GE(current_signal_stack().ss_size, 64 * k_kib);
         }
@@ -463,10 +477,12 @@ TEST(alternate_signal_stack, lasts_as_long_as_the_object) {
 
 TEST(alternate_signal_stack, leaves_one_alone_that_was_there) {
     without_signal_stack([] {
-        alternate_signal_stack const first;
+        signal_stack_memory const memory;
+        alternate_signal_stack const first(memory);
         void* const where = current_signal_stack().ss_sp;
         {
-            alternate_signal_stack const second;
+            signal_stack_memory const more;
+            alternate_signal_stack const second(more);
             EXPECT_EQ(current_signal_stack().ss_sp, where);
         }
         EXPECT_EQ(current_signal_stack().ss_sp, where);

@@ -3,6 +3,7 @@
 
 #include "core/fiber/memory.hpp"
 #include "tests/core/fiber/accessible.hpp"
+#include "tests/core/fiber/stacks.hpp"
 
 #include <coir/core/base/config.hpp>
 
@@ -25,9 +26,9 @@
 namespace coir::detail {
 namespace {
 
+using test::acquire_many;
+using test::k_kib;
 using testing::HasSubstr;
-
-constexpr std::size_t k_kib = 1024;
 
 // Pools are never destroyed, so every test that counts stacks makes one of its own.
 stack_pool& new_pool(std::size_t size = 64 * k_kib, guard_kind kind = best_guard_kind()) {
@@ -36,14 +37,6 @@ stack_pool& new_pool(std::size_t size = 64 * k_kib, guard_kind kind = best_guard
 
 std::size_t address(std::byte const* p) {
     return reinterpret_cast<std::uintptr_t>(p);
-}
-
-std::vector<stack> acquire_many(stack_pool& pool, std::size_t count) {
-    std::vector<stack> stacks(count);
-    for (std::size_t have = 0; have < count;) {
-        have += pool.acquire_batch(std::span(stacks).subspan(have));
-    }
-    return stacks;
 }
 
 TEST(stack_pool, one_pool_serves_all_sizes_that_round_to_the_same_pages) {

@@ -3,6 +3,7 @@
 #include "core/fiber/slab.hpp"
 #include "core/fiber/stack_pool.hpp"
 #include "tests/core/fiber/accessible.hpp"
+#include "tests/core/fiber/stacks.hpp"
 
 #include <atomic>
 #include <cstring>
@@ -15,15 +16,8 @@
 namespace coir::detail {
 namespace {
 
-constexpr std::size_t k_kib = 1024;
-
-std::vector<stack> acquire_many(stack_pool& pool, std::size_t count) {
-    std::vector<stack> stacks(count);
-    for (stack& s : stacks) {
-        s = pool.acquire();
-    }
-    return stacks;
-}
+using test::acquire_many;
+using test::k_kib;
 
 void use(stack const& s) {
     std::memset(s.base, 1, s.size);

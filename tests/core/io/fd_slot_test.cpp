@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/io/fd_slot.hpp"
 
+#include "core/io/reactor.hpp"
+
 #include "tests/support/nothing_left.hpp"
 #include "tests/support/running.hpp"
 
@@ -8,12 +10,14 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -265,6 +269,14 @@ TEST(fd_slot, readiness_that_comes_during_the_call_is_not_forgotten) {
     a.slot().signal(static_cast<std::uint32_t>(a.slot().event_name() >> 32), 0x001 /* EPOLLIN */, wakes);
     direction.clear_ready(seen);
     EXPECT_NE(direction.snapshot() & io_readiness::k_ready, 0u);
+}
+
+TEST(reactor, interrupt_that_another_thread_finds_still_wakes_the_owner) {
+    reactor poller;
+    std::vector<epoll_event> events(reactor::k_batch);
+    poller.interrupt();
+    EXPECT_EQ(poller.poll_for_owner(events.data()), 0u);
+    EXPECT_TRUE(poller.wait_until_readable(std::chrono::steady_clock::now())) << "the owner would sleep on";
 }
 
 }  // namespace

@@ -130,6 +130,9 @@ TEST_P(deque_of_ints, finds_nothing_in_a_virgin_queue) {
         EXPECT_TRUE(queue.thief().empty());
         push(queue.owner(), 7, 8);
         EXPECT_EQ(take_all_from_back(queue.owner()), numbers{7});
+        EXPECT_EQ(queue.owner().take_back(), nullptr);
+        push(queue.owner(), 8, 9);
+        EXPECT_EQ(take_all_from_front(queue.owner()), numbers{8});
     }
 }
 

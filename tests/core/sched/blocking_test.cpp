@@ -4,9 +4,14 @@
 #include "tests/support/nothing_left.hpp"
 #include "tests/support/running.hpp"
 
+#include <coir/net/readiness.hpp>
+
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <latch>
 #include <memory>
 #include <set>
@@ -14,6 +19,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 namespace {
 
@@ -23,6 +30,23 @@ using coir::run;
 using coir::runtime_options;
 using coir::spawn;
 using coir::test::on_one_and_four_workers;
+
+// On a single worker: has somebody else carried the worker meanwhile? The task then goes on on that thread. (Not by
+// std::this_thread::get_id(): the compiler takes it for the same before and after.)
+template <class F>
+bool is_handed_over(F const& f) {
+    auto const inside = blocking([&f] {
+        f();
+        return ::gettid();
+    });
+    return ::gettid() != inside;
+}
+
+// Without a suspension.
+void compute_for(std::chrono::nanoseconds time) {
+    for (auto const end = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < end;) {
+    }
+}
 
 TEST(blocking, returns_what_the_function_returns_and_throws_what_it_throws) {
     on_one_and_four_workers([] {
@@ -278,6 +302,161 @@ TEST(blocking, tens_of_thousands_of_sections_on_few_workers) {
         }
         EXPECT_EQ(sum, 8000);
     });
+}
+
+TEST(blocking, short_sections_keep_their_worker_on_its_thread) {
+    run(runtime_options{.workers = 1}, [] {
+        constexpr int k_sections = 10'000;
+        int handed_over = 0;
+        for (int i = 0; i < k_sections; ++i) {
+            handed_over += is_handed_over([] {}) ? 1 : 0;
+        }
+        // A busy machine may take the core away in the middle of some.
+        EXPECT_LT(handed_over, k_sections / 10);
+    });
+}
+
+TEST(blocking, what_becomes_ready_while_a_section_lasts_goes_on_elsewhere) {
+    coir::runtime home(runtime_options{.workers = 1});
+    home.block_on([&home] {
+        // A timer, a descriptor and a spawn from outside; each while the monitor watches closely, seldom, and sleeps.
+        auto const all_three = [&home] {
+            std::latch woken(1);
+            auto sleeper = spawn([&woken] {
+                coir::sleep(1ms);
+                woken.count_down();
+            });
+            coir::test::yield_until_waiting(sleeper);
+            EXPECT_TRUE(is_handed_over([&woken] { woken.wait(); }));
+            sleeper.get();
+
+            std::array<int, 2> ends{};
+            ASSERT_EQ(::pipe(ends.data()), 0);
+            std::latch readable(1);
+            auto reader = spawn([&] {
+                coir::net::wait_readable(ends[0]);
+                readable.count_down();
+            });
+            coir::test::yield_until_waiting(reader);
+            EXPECT_TRUE(is_handed_over([&] {
+                EXPECT_EQ(::write(ends[1], "x", 1), 1);
+                readable.wait();
+            }));
+            reader.get();
+            ::close(ends[0]);
+            ::close(ends[1]);
+
+            std::latch started(1);
+            EXPECT_TRUE(is_handed_over([&] {
+                home.spawn([&started] { started.count_down(); });
+                started.wait();
+            }));
+        };
+        all_three();
+        for (auto const end = std::chrono::steady_clock::now() + 20ms; std::chrono::steady_clock::now() < end;) {
+            blocking([] {});
+        }
+        all_three();
+        coir::sleep(150ms);
+        all_three();
+    });
+}
+
+TEST(blocking, tasks_that_are_ready_go_on_at_once) {
+    run(runtime_options{.workers = 1}, [] {
+        for (int i = 0; i < 100; ++i) {
+            std::latch both(2);
+            auto other = spawn([&both] { both.count_down(); });
+            EXPECT_TRUE(is_handed_over([&both] { both.arrive_and_wait(); }));
+            other.get();
+        }
+    });
+}
+
+TEST(blocking, a_row_of_short_sections_lets_others_have_a_turn) {
+    run(runtime_options{.workers = 1}, [] {
+        bool woken = false;
+        auto sleeper = spawn([&woken] {
+            coir::sleep(1ms);
+            woken = true;
+        });
+        auto const give_up = std::chrono::steady_clock::now() + 30s;
+        while (!woken && std::chrono::steady_clock::now() < give_up) {
+            blocking([] {});
+        }
+        EXPECT_TRUE(woken);
+        sleeper.get();
+    });
+}
+
+// Of one worker, tasks never run at the same time but inside their sections: so an int will do, unless a worker is
+// carried twice. The sections end about when they are handed over.
+TEST(blocking, a_task_that_is_back_and_the_thread_that_takes_over_race) {
+    for (int const tasks : {1, 3}) {
+        int outside = 0;
+        run(runtime_options{.workers = 1}, [&] {
+            constexpr int k_sections = 300;
+            std::vector<coir::task<int>> racing;
+            for (int t = 0; t < tasks; ++t) {
+                racing.push_back(spawn([&outside, t] {
+                    int handed_over = 0;
+                    std::uint32_t random = static_cast<std::uint32_t>(t) + 1;
+                    for (int i = 0; i < k_sections; ++i) {
+                        random = random * 1664525 + 1013904223;
+                        auto const time = std::chrono::microseconds(random >> 24);  // up to 255
+                        handed_over += is_handed_over([time] { compute_for(time); }) ? 1 : 0;
+                        ++outside;
+                        if (i % 7 == 0) {
+                            coir::sleep(1us);
+                        }
+                    }
+                    return handed_over;
+                }));
+            }
+            for (auto& t : racing) {
+                EXPECT_GT(t.get(), 0);
+            }
+            EXPECT_EQ(outside, tasks * k_sections);
+        });
+    }
+}
+
+TEST(blocking, the_end_of_the_runtime_waits_for_a_section) {
+    for (unsigned const workers : {1u, 4u}) {
+        coir::runtime home(runtime_options{.workers = workers});
+        std::latch begun(1);
+        std::atomic<bool> finished = false;
+        auto t = home.spawn([&] {
+            blocking([&] {
+                begun.count_down();
+                try {
+                    for (;;) {
+                        home.spawn([] {}).wait();
+                    }
+                } catch (coir::no_running_runtime const&) {
+                    finished = true;
+                }
+            });
+        });
+        begun.wait();
+        home.shutdown();
+        EXPECT_TRUE(finished);
+        t.get();
+    }
+}
+
+TEST(blocking, a_thread_in_reserve_hides_no_deadlock) {
+    EXPECT_THROW(run(runtime_options{.workers = 1},
+                     [] {
+                         // Nobody is sure while a thread is still on its way to its sleep: so not a fresh one.
+                         auto other = spawn([] {});
+                         blocking([&other] { other.wait(); });
+                         coir::sleep(20ms);
+                         blocking([] {});
+                         coir::event never;
+                         never.wait();
+                     }),
+                 coir::deadlock_error);
 }
 
 }  // namespace

@@ -175,6 +175,16 @@ TEST(deadlock, a_plain_thread_that_was_just_woken_prevents_the_verdict) {
     }
 }
 
+TEST(deadlock, is_found_though_a_plain_thread_comes_late_to_wait_for_it) {
+    coir::runtime home(runtime_options{.workers = 2});
+    auto waiting = home.spawn([] {
+        coir::event never;
+        never.wait();
+    });
+    std::this_thread::sleep_for(300ms);  // longer than it takes to ask whether it is one
+    EXPECT_THROW(waiting.get(), coir::cancelled);
+}
+
 TEST(deadlock, a_job_outside_prevents_the_verdict) {
     for (auto const& options : k_variants) {
         run(options, [] {
@@ -246,6 +256,86 @@ TEST(deadlock, another_runtime_prevents_the_verdict) {
                               t.get();
                           }),
               "no deadlock");
+}
+
+// This thread could wake somebody, so none of these is called a deadlock.
+TEST(deadlock, report_comes_on_request_where_it_is_not_certain) {
+    for (unsigned const workers : {1U, 4U}) {
+        coir::runtime home(runtime_options{.workers = workers});
+        coir::mutex a;
+        coir::mutex b;
+        coir::latch both(2);
+        auto const lock = [&both](coir::mutex& first, coir::mutex& second) {
+            std::scoped_lock const outer(first);
+            both.arrive_and_wait();
+            std::scoped_lock const inner(second);
+        };
+        auto left = home.spawn(task_options{.name = "left"}, [&] { lock(a, b); });
+        auto right = home.spawn(task_options{.name = "right"}, [&] { lock(b, a); });
+        auto sleeper = home.spawn(task_options{.name = "sleeper"}, [] { coir::sleep(1h); });
+        std::string report;
+        while (report.find("circle") == std::string::npos) {  // they may not have come there yet
+            report = home.describe_waits(1h).value();
+        }
+        EXPECT_THAT(report, HasSubstr("task 'sleeper' waits for the clock"));
+        EXPECT_THAT(report, ::testing::ContainsRegex(
+                                "task 'left' waits for a mutex \\(0x[0-9a-f]+\\), last locked by 'right'"));
+        EXPECT_THAT(report, ::testing::AnyOf(HasSubstr("the circle: 'left' -> 'right' -> 'left'"),
+                                             HasSubstr("the circle: 'right' -> 'left' -> 'right'")));
+        left.cancel();  // and nothing has been stopped by it
+        EXPECT_THROW(left.get(), coir::cancelled);
+        EXPECT_NO_THROW(right.get());
+        sleeper.cancel();
+    }
+}
+
+TEST(deadlock, report_on_request_wants_a_runtime_at_rest) {
+    coir::runtime home(runtime_options{.workers = 1});
+    EXPECT_EQ(home.describe_waits(1h), "");
+    std::atomic<bool> stop = false;
+    auto busy = home.spawn([&] {
+        while (!stop) {
+            coir::yield();
+        }
+    });
+    EXPECT_EQ(home.describe_waits(10ms), std::nullopt);
+    stop = true;
+    busy.get();
+    home.block_on([&] { EXPECT_THROW(home.describe_waits(), coir::invalid_state); });
+}
+
+TEST(deadlock, reports_on_request_do_not_disturb_those_who_come_and_go) {
+    constexpr int k_rounds = 500;
+    coir::runtime home(runtime_options{.workers = 3});
+    coir::channel<int> down(1);
+    coir::channel<int> back(1);
+    auto pass_on = [](coir::channel<int>& from, coir::channel<int>& to) {
+        for (int i = 0; i < k_rounds; ++i) {
+            to.push(from.pop().value());
+        }
+    };
+    coir::channel<int> middle(1);
+    auto first = home.spawn(task_options{.name = "first"}, [&] { pass_on(down, middle); });
+    auto second = home.spawn(task_options{.name = "second"}, [&] { pass_on(middle, back); });
+    std::atomic<bool> stop = false;
+    int reports = 0;
+    std::thread asking([&] {
+        while (!stop) {
+            if (auto const report = home.describe_waits(1ms); report && !report->empty()) {
+                EXPECT_THAT(*report, HasSubstr("waits for"));
+                ++reports;
+            }
+        }
+    });
+    for (int i = 0; i < k_rounds; ++i) {
+        down.push(i);
+        ASSERT_EQ(back.pop(), i);
+    }
+    first.get();
+    second.get();
+    stop = true;
+    asking.join();
+    EXPECT_GT(reports, 0);
 }
 
 TEST(deadlock, is_what_explore_finds_with_its_seed) {

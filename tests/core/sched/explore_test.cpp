@@ -56,6 +56,40 @@ TEST(seed, others_give_other_orders) {
     EXPECT_GT(orders.size(), 40u);
 }
 
+// Each seed is another order of the two strands, and within each of them the order of the spawns.
+TEST(seed, tasks_of_a_strand_start_in_order_under_every_one) {
+    auto const order_of = [](std::uint64_t seed) {
+        std::string order;
+        run(runtime_options{.seed = seed}, [&order] {
+            coir::strand const strands[] = {{}, {}};
+            std::vector<coir::task<void>> tasks;
+            for (char name = 'a'; name < 'g'; ++name) {
+                tasks.push_back(spawn(coir::task_options{.strand = strands[0]}, [&order, name] { order += name; }));
+                char const capital = static_cast<char>(name - 'a' + 'A');
+                tasks.push_back(
+                    spawn(coir::task_options{.strand = strands[1]}, [&order, capital] { order += capital; }));
+            }
+            for (auto& t : tasks) {
+                t.wait();
+            }
+        });
+        return order;
+    };
+    auto const of_one_strand = [](std::string order, bool (*is_of_it)(char)) {
+        std::erase_if(order, [is_of_it](char c) { return !is_of_it(c); });
+        return order;
+    };
+    std::set<std::string> orders;
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        std::string const order = order_of(seed);
+        EXPECT_EQ(of_one_strand(order, [](char c) { return c >= 'a'; }), "abcdef") << seed;
+        EXPECT_EQ(of_one_strand(order, [](char c) { return c < 'a'; }), "ABCDEF") << seed;
+        EXPECT_EQ(order, order_of(seed)) << seed;
+        orders.insert(order);
+    }
+    EXPECT_GT(orders.size(), 1u);
+}
+
 TEST(seed, implies_one_worker_and_virtual_time) {
     coir::runtime home(runtime_options{.workers = 8, .seed = 1});
     EXPECT_EQ(home.stats().workers, 1u);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -131,6 +132,7 @@ TEST(kept_worker, tasks_that_it_has_spawned_run_elsewhere) {
             for (auto& child : children) {
                 child.get();
             }
+            EXPECT_EQ(ran, 50);  // the worker is back, and has run none of them again
         }
     });
 }
@@ -228,6 +230,62 @@ TEST(stall_report, names_the_task_that_blocks_in_a_system_call_and_does_not_inte
     EXPECT_NE(errors.text().find("in a system call at"), std::string::npos) << errors.text();
 }
 
+// An exception that is thrown may be searched for in the list of loaded objects, under a lock of the loader. Whoever unwinds a
+// stack may want that lock, and must not do so to say where a thread is that holds it.
+template <class F>
+void with_lock_of_the_loader(F f) {
+    ::dl_iterate_phdr(
+        [](dl_phdr_info*, std::size_t, void* call) {
+            (*static_cast<F*>(call))();
+            return 1;
+        },
+        &f);
+}
+
+TEST(stall_report, comes_while_the_task_holds_the_lock_of_the_unwinder) {
+    captured_errors errors;
+    run(runtime_options{.workers = 1, .stall_threshold = 20ms}, [&] {
+        auto t = spawn(task_options{.name = "unwinder"}, [&] {
+            with_lock_of_the_loader([&] {
+                unsigned turn = 0;
+                EXPECT_TRUE(compute_until(
+                    [&] { return ++turn % 100'000 == 0 && errors.text().find('\n') != std::string::npos; }));
+            });
+        });
+        t.wait();
+    });
+    EXPECT_EQ(count_of(errors.text(), "'unwinder' has kept worker 0"), 1u) << errors.text();
+    EXPECT_NE(errors.text().find("coir_tests_core_sched+0x"), std::string::npos) << errors.text();
+}
+
+TEST(stall_report, asks_a_thread_that_needs_no_lock_to_answer) {
+    captured_errors errors;
+    std::atomic<bool> held{false};
+    std::atomic<bool> reported{false};
+    std::thread other([&] {
+        with_lock_of_the_loader([&] {
+            held = true;
+            EXPECT_TRUE(compute_until([&] {
+                std::this_thread::yield();
+                return reported.load();
+            }));
+        });
+    });
+    EXPECT_TRUE(compute_until([&] { return held.load(); }));
+    run(runtime_options{.workers = 1, .stall_threshold = 20ms}, [&] {
+        auto t = spawn(task_options{.name = "thrower"}, [&] {
+            unsigned turn = 0;
+            EXPECT_TRUE(
+                compute_until([&] { return ++turn % 100'000 == 0 && errors.text().find('\n') != std::string::npos; }));
+        });
+        t.wait();
+    });
+    reported = true;
+    other.join();
+    EXPECT_EQ(count_of(errors.text(), "'thrower' has kept worker 0"), 1u) << errors.text();
+    EXPECT_NE(errors.text().find("coir_tests_core_sched+0x"), std::string::npos) << errors.text();
+}
+
 TEST(stall_report, leaves_tasks_alone_that_let_others_have_a_turn) {
     constexpr auto k_threshold = 50ms;
     captured_errors errors;
@@ -258,6 +316,23 @@ TEST(stall_report, leaves_tasks_alone_that_let_others_have_a_turn) {
         take_turn();
     });
     take_turn();
+    EXPECT_LE(count_of(errors.text(), "has kept worker"), long_turns) << errors.text();
+}
+
+TEST(stall_report, takes_a_section_that_may_block_for_a_turn) {
+    constexpr auto k_threshold = 100ms;
+    captured_errors errors;
+    // See above for turns that are long because others had the core.
+    std::size_t long_turns = 0;
+    run(runtime_options{.workers = 1, .stall_threshold = k_threshold}, [&] {
+        auto const end = std::chrono::steady_clock::now() + 4 * k_threshold;
+        for (auto now = end - 4 * k_threshold; now < end;) {
+            auto const begin = std::exchange(now, std::chrono::steady_clock::now());
+            EXPECT_TRUE(compute_until([&] { return std::chrono::steady_clock::now() - now > 2ms; }));
+            blocking([] {});
+            long_turns += std::chrono::steady_clock::now() - begin >= k_threshold / 2 ? 1 : 0;
+        }
+    });
     EXPECT_LE(count_of(errors.text(), "has kept worker"), long_turns) << errors.text();
 }
 

@@ -4,7 +4,10 @@
 #include "tests/support/nothing_left.hpp"
 #include "tests/support/running.hpp"
 
+#include <coir/core/sched/blocking.hpp>
 #include <coir/core/task/future.hpp>
+#include <coir/core/task/task_ref.hpp>
+#include <coir/sync/event.hpp>
 
 #include <cstdlib>
 #include <memory>
@@ -258,6 +261,31 @@ TEST(fairness, pair_that_wakes_each_other_starves_neither_timers_nor_others) {
             }
         });
     }
+}
+
+TEST(runtime, ends_in_a_task_of_another_one_whose_other_tasks_go_on) {
+    runtime outer(runtime_options{.workers = 1});
+    outer.block_on([] {
+        event refuses;
+        event released;
+        auto inner = std::make_unique<runtime>(runtime_options{.workers = 1});
+        auto last = inner->spawn([&] {
+            cancel_shield const shield;
+            refuses.set();
+            released.wait();
+            return 7;
+        });
+        refuses.wait();
+        auto releaser = spawn([&] { released.set(); });  // on the worker that would wait
+        inner.reset();
+        EXPECT_TRUE(releaser.done());
+        EXPECT_EQ(last.get(), 7);
+    });
+}
+
+TEST(runtime, cannot_be_shut_down_by_its_own_task_that_blocks_its_thread) {
+    runtime home(runtime_options{.workers = 1});
+    home.block_on([&] { blocking([&] { EXPECT_THROW(home.shutdown(), invalid_state); }); });
 }
 
 }  // namespace

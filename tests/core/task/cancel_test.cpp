@@ -377,6 +377,33 @@ TEST(cancel, shield_holds_it_back_until_the_shield_ends) {
     });
 }
 
+TEST(cancel, any_number_of_shields_holds_it_back) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> shielded{false};
+        std::size_t held_back = 0;
+        auto t = spawn([&] {
+            std::deque<cancel_shield> shields;
+            for (std::size_t n = 0; n < 140'000; ++n) {
+                shields.emplace_back();
+            }
+            shielded = true;
+            yield_until([] { return current_task().cancelling() != 0; });
+            for (; shields.size() > 1; shields.pop_back()) {
+                if (shields.size() % 10'000 == 0 || shields.size() % 65'536 < 2) {
+                    yield();
+                    ++held_back;
+                }
+            }
+            shields.clear();
+            yield();
+        });
+        yield_until([&] { return shielded.load(); });
+        t.cancel();
+        EXPECT_THROW(t.get(), cancelled);
+        EXPECT_EQ(held_back, 18u);
+    });
+}
+
 TEST(cancel, shielded_get_neither_throws_nor_passes_it_on) {
     on_one_and_four_workers([] {
         promise<int> p;

@@ -5,8 +5,10 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/task_ref.hpp>
+#include <coir/core/task/timeout.hpp>
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -15,6 +17,32 @@
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+// Functions of a user's own, with coir's names and things of coir among their arguments.
+namespace other {
+namespace {
+
+struct settings {};
+struct worker_options : coir::task_options {};
+
+int run(settings const&, coir::task_options const&) {
+    return 1;
+}
+int spawn(std::string const&, coir::task_options const&) {
+    return 2;
+}
+int wait_for(coir::task_options const&, std::chrono::seconds) {
+    return 3;
+}
+
+int call_them() {
+    settings mine;
+    coir::task_options const theirs;
+    return 100 * run(mine, theirs) + 10 * spawn("reader", theirs) + wait_for(theirs, std::chrono::seconds(1));
+}
+
+}  // namespace
+}  // namespace other
 
 namespace coir {
 namespace {
@@ -273,6 +301,11 @@ TEST(spawn, dropped_handle_lets_the_task_run_to_its_end) {
         }
         test::yield_until([&] { return ended.load(); });
     });
+}
+
+TEST(spawn, leaves_a_users_functions_of_the_same_name_alone) {
+    EXPECT_EQ(other::call_them(), 123);
+    run([] { EXPECT_EQ(spawn(other::worker_options{}, [] { return 5; }).get(), 5); });
 }
 
 }  // namespace

@@ -7,8 +7,10 @@
 #include <coir/core/task/timeout.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace coir {
 namespace {
@@ -482,6 +484,56 @@ TEST(task_group, spawn_into_a_cancelled_group_gives_a_cancelled_task) {
         t.wait();
         EXPECT_TRUE(t.cancelled());
         g.wait();
+    });
+}
+
+// Whoever comes while wait() is about to return is waited for, and its failure is thrown, by this call or the next one.
+TEST(task_group, loses_no_child_that_others_spawn_while_it_waits) {
+    on_one_and_four_workers([] {
+        constexpr int k_spawners = 3;
+        constexpr int k_children = 400;
+        std::atomic<int> thrown{0};
+        std::atomic<int> started{0};
+        std::atomic<int> ended{0};
+        int caught = 0;
+        task_group g;
+        std::vector<task<void>> spawners;
+        for (int s = 0; s < k_spawners; ++s) {
+            spawners.push_back(spawn([&] {
+                for (int i = 0; i < k_children; ++i) {
+                    g.spawn([&, i] {
+                        ++started;
+                        if (i % 3 == 0) {
+                            ++thrown;
+                            ++ended;
+                            throw std::runtime_error("one child");
+                        }
+                        ++ended;
+                    });
+                    if (i % 5 == 0) {
+                        yield();
+                    }
+                }
+            }));
+        }
+        auto const all_done = [&] { return std::ranges::all_of(spawners, [](auto const& s) { return s.done(); }); };
+        for (bool last = false; !last;) {
+            last = all_done();
+            try {
+                g.wait();
+            } catch (exception_group const& several) {
+                caught += static_cast<int>(several.exceptions().size());
+                last = false;
+            } catch (std::runtime_error const&) {
+                ++caught;
+                last = false;
+            }
+            EXPECT_LE(ended, started);
+            yield();
+        }
+        EXPECT_EQ(started, ended);
+        EXPECT_EQ(caught, thrown);
+        EXPECT_GT(thrown, 0);
     });
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/task/timeout.hpp>
 
+#include <coir/core/task/generator.hpp>
 #include <coir/core/task/task_group.hpp>
 
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/task_ref.hpp>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -202,6 +204,92 @@ TEST(with_deadline, takes_time_points_of_other_clocks) {
     });
 }
 
+TEST(deadline_in_force, is_the_nearest_of_the_limits_around) {
+    using detail::deadline_in_force;
+    using detail::k_never;
+    EXPECT_EQ(deadline_in_force(), k_never);
+    on_one_and_four_workers([] {
+        auto const soon = clock::now() + hours(1);
+        auto const late = clock::now() + hours(2);
+        EXPECT_EQ(deadline_in_force(), k_never);
+        with_deadline(late, [&] {
+            EXPECT_EQ(deadline_in_force(), late);
+            with_deadline(soon, [&] {
+                EXPECT_EQ(deadline_in_force(), soon);
+                with_deadline(late, [&](timeout_scope& innermost) {
+                    EXPECT_EQ(deadline_in_force(), soon);
+                    innermost.reschedule(soon - seconds(1));
+                    EXPECT_EQ(deadline_in_force(), soon - seconds(1));
+                });
+                EXPECT_THROW(with_timeout(k_a_moment, [] { sleep_forever(); }), timeout_error);
+                EXPECT_EQ(deadline_in_force(), soon);
+                // Of this task, not of those that it starts.
+                EXPECT_EQ(spawn([] { return deadline_in_force(); }).get(), k_never);
+            });
+            EXPECT_EQ(deadline_in_force(), late);
+        });
+        EXPECT_EQ(deadline_in_force(), k_never);
+    });
+}
+
+TEST(deadline_in_force, is_none_where_no_limit_takes_effect) {
+    using detail::deadline_in_force;
+    on_one_and_four_workers([] {
+        with_timeout(k_long_time, [] {
+            {
+                cancel_shield const shield;
+                EXPECT_EQ(deadline_in_force(), detail::k_never);
+            }
+            EXPECT_NE(deadline_in_force(), detail::k_never);
+        });
+    });
+}
+
+TEST(deadline_in_force, forgets_a_limit_that_is_left_before_one_that_began_later) {
+    using detail::deadline_in_force;
+    on_one_and_four_workers([] {
+        auto const soon = clock::now() + hours(1);
+        auto const late = clock::now() + hours(2);
+        generator<int> numbers([&](auto& yield) {
+            with_deadline(soon, [&] { yield(1); });
+            yield(2);
+        });
+        auto at = numbers.begin();
+        EXPECT_EQ(deadline_in_force(), soon);
+        with_deadline(late, [&] {
+            EXPECT_EQ(deadline_in_force(), soon);
+            ++at;
+            EXPECT_EQ(*at, 2);
+            EXPECT_EQ(deadline_in_force(), late);
+        });
+        EXPECT_EQ(deadline_in_force(), detail::k_never);
+    });
+}
+
+TEST(deadline_in_force, may_be_that_of_a_generator_which_ends_on_another_task) {
+    using detail::deadline_in_force;
+    on_one_and_four_workers([] {
+        auto const soon = clock::now() + hours(1);
+        auto numbers = std::make_unique<generator<int>>([&](auto& yield) { with_deadline(soon, [&] { yield(1); }); });
+        EXPECT_EQ(*numbers->begin(), 1);
+        EXPECT_EQ(deadline_in_force(), soon);
+        spawn([&] { numbers.reset(); }).get();
+        EXPECT_EQ(deadline_in_force(), detail::k_never);
+    });
+}
+
+TEST(timeout_scope, may_outlive_its_task_in_a_generator_that_was_handed_on) {
+    on_one_and_four_workers([] {
+        auto numbers = spawn([] {
+                           auto made = std::make_unique<generator<int>>(
+                               [](auto& yield) { with_timeout(hours(1), [&] { yield(1); }); });
+                           EXPECT_EQ(*made->begin(), 1);
+                           return made;
+                       }).get();
+        numbers.reset();
+    });
+}
+
 TEST(wait_for, returns_references_as_such) {
     on_one_and_four_workers([] {
         int target = 1;
@@ -286,6 +374,82 @@ TEST(wait_for, done_task_without_time_gives_its_result) {
         auto t = spawn([] { return 2; });
         t.wait();
         EXPECT_EQ(wait_for(t, seconds(0)), 2);
+    });
+}
+
+TEST(wait_for, without_time_does_not_run_a_task_in_the_place_of_its_caller) {
+    run(runtime_options{.workers = 1}, [] {
+        bool ran = false;
+        auto t = spawn([&] { ran = true; });
+        EXPECT_THROW(wait_for(t, seconds(0)), timeout_error);
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_FALSE(ran);
+        EXPECT_EQ(current_task().cancelling(), 0u);
+        EXPECT_NO_THROW(yield());
+    });
+}
+
+TEST(wait_for, without_time_gives_what_the_cancelled_task_ends_with) {
+    on_one_and_four_workers([] {
+        auto stubborn = spawn([] {
+            EXPECT_THROW(sleep_forever(), cancelled);
+            return 8;
+        });
+        yield_until_waiting(stubborn);
+        EXPECT_EQ(wait_for(stubborn, seconds(0)), 8);
+        auto failing = spawn([] {
+            EXPECT_THROW(sleep_forever(), cancelled);
+            throw std::runtime_error("while cleaning up");
+        });
+        yield_until_waiting(failing);
+        EXPECT_THROW(wait_for(failing, seconds(-1)), std::runtime_error);
+    });
+}
+
+TEST(wait_for, without_time_is_left_by_the_cancellation_of_its_caller) {
+    on_one_and_four_workers([] {
+        promise<void> cleaning_up;
+        promise<void> let_go;
+        auto inner = spawn([&cleaning_up, may_end = let_go.get_future()] {
+            try {
+                sleep_forever();
+            } catch (cancelled const&) {
+                cancel_shield const shield;
+                cleaning_up.set_value();
+                may_end.wait();
+                throw;
+            }
+        });
+        yield_until_waiting(inner);
+        auto outer = spawn([&] { wait_for(inner, seconds(0)); });
+        cleaning_up.get_future().wait();
+        yield_until_waiting(outer);
+        outer.cancel("outside");
+        let_go.set_value();
+        EXPECT_THROW(outer.get(), cancelled);
+        EXPECT_TRUE(outer.cancelled());
+
+        auto never = spawn(sleep_forever);
+        auto cancelled_before = spawn([&] {
+            current_task().cancel("outside");
+            wait_for(never, seconds(0));
+        });
+        EXPECT_THROW(cancelled_before.get(), cancelled);
+        EXPECT_TRUE(never.cancelled());
+    });
+}
+
+TEST(wait_for, of_the_calling_task_itself_without_time_cancels_nothing) {
+    on_one_and_four_workers([] {
+        promise<void> known;
+        task<void> self;
+        self = spawn([&self, is_known = known.get_future()] {
+            is_known.wait();
+            EXPECT_THROW(wait_for(self, seconds(0)), invalid_state);
+            EXPECT_EQ(current_task().cancelling(), 0u);
+        });
+        known.set_value();
+        self.get();
     });
 }
 

@@ -101,6 +101,16 @@ TEST(unhandled_exception, without_a_handler_gives_one_line_with_name_type_and_me
     EXPECT_EQ(std::ranges::count(text, '\n'), 1);
 }
 
+TEST(unhandled_exception, without_a_handler_gives_the_whole_name_however_long) {
+    std::string const name = std::string(3'000, 'n') + "-end";
+    testing::internal::CaptureStderr();
+    run(runtime_options{.workers = 1}, [&] {
+        spawn(task_options{.name = name}, [] { throw std::runtime_error("lost"); }).detach();
+        yield();
+    });
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), AllOf(HasSubstr("'" + name + "'"), HasSubstr("lost")));
+}
+
 TEST(unhandled_exception, of_a_foreign_type_gives_a_line_too) {
     testing::internal::CaptureStderr();
     run(runtime_options{.workers = 1}, [] {

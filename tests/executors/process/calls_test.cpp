@@ -151,9 +151,10 @@ TEST(process_pool, tells_overloads_templates_and_lambdas_apart) {
     });
 }
 
-TEST(process_pool, finds_functions_in_shared_libraries) {
+TEST(process_pool, finds_functions_in_shared_and_static_libraries) {
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<&test::library_triple>(14).get(), 42);
+    EXPECT_EQ(pool.submit<&test::static_library_half>(84).get(), 42);
 }
 
 TEST(process_pool, values_of_all_kinds_arrive_as_they_were_sent) {

@@ -91,6 +91,10 @@ TEST(process_pool_death, by_closing_its_channel_fails_its_own_job_only) {
     dies_alone<&test::close_everything>([](worker_died const& e) { return e.signal() == SIGKILL; });
 }
 
+TEST(process_pool_death, by_start_failures_without_end_fails_its_own_job_only) {
+    dies_alone<&test::write_start_failures>([](worker_died const& e) { return e.signal() == SIGKILL; });
+}
+
 std::vector<std::vector<std::string>> lying(int job) {
     test::write_a_lie(job);
     return {};
@@ -130,6 +134,40 @@ TEST(process_pool_death, of_an_idle_worker_loses_no_job) {
             // Before, while or after the pool learns of it.
             EXPECT_NE(pool.submit<&test::own_number>().get(), number);
         }
+    });
+}
+
+TEST(process_pool_death, of_an_idle_worker_that_is_found_out_spares_the_job_that_it_was_given) {
+    on_one_and_four_workers([] {
+        process_pool_executor pool({.max_workers = 1});
+        for (int i = 0; i < 10; ++i) {
+            int const number = 2 * i + 1;  // that this job has in the pool
+            EXPECT_EQ(pool.submit<&test::answer_and_write_garbage>(number).get(), 5);
+            EXPECT_EQ(pool.submit<&test::mix>(8u).get(), test::mix(8));
+        }
+        EXPECT_EQ(pool.stats().workers_died, 10u);
+        EXPECT_EQ(pool.stats().completed, 20u);
+    });
+}
+
+TEST(process_pool_death, takes_along_what_the_job_has_started) {
+    on_one_and_four_workers([] {
+        process_pool_executor pool({.max_workers = 1});
+        auto const has_ended = [](int child) { return !test::is_alive(child); };
+
+        int child = pool.submit<&test::leave_a_child>().get();
+        EXPECT_TRUE(test::is_alive(child));
+        EXPECT_THROW(pool.submit<&test::die_of_kill>(0).get(), worker_died);
+        test::yield_until([&] { return has_ended(child); });
+
+        child = pool.submit<&test::leave_a_child>().get();
+        auto running = pool.submit<&test::stay>();
+        running.cancel();
+        test::yield_until([&] { return has_ended(child); });
+
+        child = pool.submit<&test::leave_a_child>().get();
+        pool.shutdown();
+        test::yield_until([&] { return has_ended(child); });
     });
 }
 

@@ -149,6 +149,7 @@ TEST(process_pool_isolation, workers_can_gain_nothing_and_leave_no_core) {
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<[] { return ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); }>().get(), 1);
     EXPECT_EQ(pool.submit<&soft_limit>(RLIMIT_CORE).get(), 0u);
+    EXPECT_LE(pool.submit<&soft_limit>(RLIMIT_NOFILE).get(), 1024u);
     EXPECT_EQ(pool.submit<[] { return ::getchar(); }>().get(), EOF);
 }
 

@@ -7,14 +7,17 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <new>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -112,6 +115,32 @@ int write_a_lie(int job) {
     return 0;
 }
 
+int answer_and_write_garbage(int job) {
+    int const answer = 5;
+    put_header(detail::frame_kind::value, static_cast<std::uint64_t>(job), sizeof answer);
+    put(&answer, sizeof answer);
+    pollfd next{detail::k_worker_channel, POLLIN, 0};
+    while (::poll(&next, 1, -1) < 1) {
+    }
+    return write_garbage(0);
+}
+
+int write_start_failures(int) {
+    std::array<std::byte, 2 + sizeof(std::uint64_t)> const exception{};  // a std::exception without a text
+    for (;;) {
+        put_header(detail::frame_kind::start_failed, 0, exception.size());
+        put(exception.data(), exception.size());
+    }
+}
+
+int leave_a_child() {
+    int const child = ::fork();
+    if (child == 0) {
+        stay();
+    }
+    return child;
+}
+
 int close_everything(int) {
     for (int fd = 0; fd < 10; ++fd) {
         ::close(fd);
@@ -134,6 +163,22 @@ void stay_until(std::string const& path) {
 
 int own_number() {
     return ::getpid();
+}
+
+int fail_the_test() {
+    ::kill(::getppid(), SIGKILL);
+    return 0;
+}
+
+bool is_alive(int number) {
+    std::FILE* const file = std::fopen(("/proc/" + std::to_string(number) + "/stat").c_str(), "r");
+    if (file == nullptr) {
+        return false;
+    }
+    char state = '?';
+    bool const read = std::fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
+    std::fclose(file);
+    return read && state != 'Z' && state != 'X';
 }
 
 std::uint64_t mix(std::uint64_t x) {

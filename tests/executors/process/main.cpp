@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // This program is its own worker, and plays a few others for the tests that need a program of their own.
+#include "tests/executors/process/jobs.hpp"
 #include "tests/executors/process/programs.hpp"
 
 #include <coir/core/sched/runtime.hpp>
@@ -21,6 +22,9 @@ int main(int argc, char** argv) {
         for (;;) {
             ::pause();
         }
+    }
+    if (char const* const words = std::getenv(coir::test::k_says_instead_of_hello)) {
+        return std::string_view(words) == "garbage" ? coir::test::write_garbage(0) : coir::test::write_endless_frame(0);
     }
     coir::serve_if_worker(argc, argv);
     if (part == coir::test::k_parent) {

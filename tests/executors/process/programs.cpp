@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "tests/executors/process/programs.hpp"
 
+#include "tests/executors/process/jobs.hpp"
+
 #include <coir/process_pool.hpp>
 
 #include <cstdio>
@@ -8,23 +10,11 @@
 #include <iterator>
 #include <string>
 
-#include <unistd.h>
-
 namespace coir::test {
 namespace {
 
 int answer() {
     return 42;
-}
-
-int own_number() {
-    return ::getpid();
-}
-
-void stay() {
-    for (;;) {
-        ::pause();
-    }
 }
 
 std::ptrdiff_t threads_and_children() {

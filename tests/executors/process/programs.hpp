@@ -10,6 +10,9 @@ inline constexpr char k_parent[] = "--parent";
 /// In the environment: never gets to serve_if_worker().
 inline constexpr char k_never_says_hello[] = "COIR_TEST_NEVER_SAYS_HELLO";
 
+/// In the environment: a worker's first words, "garbage" or "endless".
+inline constexpr char k_says_instead_of_hello[] = "COIR_TEST_SAYS_INSTEAD_OF_HELLO";
+
 /// A main() that does not enter through coir. Status 0 if the pool is refused, and has started nothing before.
 int program_without_entry();
 

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/wait.h>
@@ -110,6 +111,24 @@ TEST(process_pool_start, a_worker_that_never_says_hello_is_a_start_error) {
         EXPECT_THROW(pool.submit<&times_initialised>(), worker_start_error);
     }
     ::unsetenv(test::k_never_says_hello);
+}
+
+TEST(process_pool_start, a_worker_that_says_something_else_than_hello_is_a_start_error) {
+    for (auto const& [words, complaint] : {std::pair("garbage", "bytes that are no message"),
+                                           std::pair("endless", "a message of 9223372036854775808 bytes")}) {
+        ::setenv(test::k_says_instead_of_hello, words, 1);
+        {
+            process_pool_executor pool({.max_workers = 1, .inherit_environment = {test::k_says_instead_of_hello}});
+            auto job = pool.submit<&times_initialised>();
+            try {
+                job.get();
+                ADD_FAILURE() << "it has a result";
+            } catch (worker_start_error const& error) {
+                EXPECT_NE(std::string(error.what()).find(complaint), std::string::npos) << error.what();
+            }
+        }
+        ::unsetenv(test::k_says_instead_of_hello);
+    }
 }
 
 TEST(process_pool_start, a_pool_that_is_never_used_starts_nothing) {

@@ -2,6 +2,7 @@
 #include "executors/process/exception_impl.hpp"
 #include "executors/process/frame_impl.hpp"
 #include "executors/process/image_impl.hpp"
+#include "executors/process/request_impl.hpp"
 #include "executors/process/spawn_impl.hpp"
 
 #include <coir/executors/process/archive.hpp>
@@ -19,7 +20,9 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace coir::detail {
@@ -221,6 +224,27 @@ TEST(function_names, that_point_to_no_code_are_refused) {
     EXPECT_THROW(address_of_function(name), std::runtime_error);
     int on_the_stack = 0;
     EXPECT_THROW(name_of_function(&on_the_stack), std::logic_error);
+}
+
+TEST(job_frames, begin_with_a_place_a_deadline_and_a_name) {
+    auto const name = name_of_function(reinterpret_cast<void const*>(&a_function));
+    byte_buffer written;
+    wire_output out(written);
+    write_name(out, name);
+    byte_buffer frame = begin_job_frame({reinterpret_cast<char const*>(written.data()), written.size()});
+    auto const read = [&] {
+        wire_input in(std::span<std::byte const>(frame).subspan(k_frame_header_size));
+        auto const place = read_segment_place(in);
+        auto const deadline = read_deadline(in);
+        EXPECT_EQ(read_name(in).offset, name.offset);
+        EXPECT_EQ(in.remaining(), 0u);
+        return std::pair(place.id, deadline);
+    };
+    EXPECT_EQ(read(), std::pair(std::uint64_t{0}, clock::time_point::max()));
+    auto const deadline = clock::time_point(std::chrono::hours(5));
+    write_segment_place(frame, {7, 8, true});
+    write_deadline(frame, deadline);
+    EXPECT_EQ(read(), std::pair(std::uint64_t{7}, deadline));
 }
 
 TEST(worker_marker, is_read_as_it_was_written_and_otherwise_refused) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -25,6 +26,7 @@ using http::request;
 using http::response;
 using http::response_writer;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 std::size_t count_of(std::string_view text, std::string_view part) {
     std::size_t count = 0;
@@ -77,6 +79,26 @@ protected:
                 return r;
             });
             server_->route("GET", "/nothing", [](request const&) { return response{204}; });
+            server_->route("GET", "/unmodified", [](request const&) { return response{304, "not sent"}; });
+            server_->route("GET", "/nothing-streamed",
+                           [](request&, response_writer& w) { w.set_status(204).write("not sent"); });
+            server_->route("GET", "/endless", [this](request&, response_writer& w) {
+                try {
+                    for (;;) {
+                        w.write(std::string(64 * 1024, 'e'));
+                    }
+                } catch (coir::timeout_error const&) {
+                    ++timed_out_;
+                    throw;
+                }
+            });
+            server_->route("GET", "/crowd", [this](request const&) {
+                most_at_once_ = std::max(most_at_once_.load(), server_->connections());
+                for (int i = 0; i < 20; ++i) {
+                    coir::yield();
+                }
+                return response{200, "one of many"};
+            });
             server_->route("GET", "/hold", [this](request const&) {
                 ++holding_;
                 release_.wait();
@@ -128,6 +150,8 @@ protected:
     coir::event release_;
     std::atomic<int> holding_{0};
     std::atomic<int> unhandled_{0};
+    std::atomic<int> timed_out_{0};
+    std::atomic<std::size_t> most_at_once_{0};
 };
 
 TEST_F(http_server, routes_by_path_and_method) {
@@ -293,9 +317,16 @@ TEST_F(http_server, headers_that_would_break_the_message_are_refused) {
 
 TEST_F(http_server, a_response_without_body_has_no_length) {
     start();
-    std::string const answer = ask(get("/nothing"));
-    EXPECT_EQ(body_of(answer), "204 ");
-    EXPECT_FALSE(holds(answer, "Content-"));
+    for (std::string const target : {"/nothing", "/unmodified", "/nothing-streamed"}) {
+        std::string const answer = ask(get(target) + get("/"));
+        EXPECT_FALSE(holds(answer.substr(0, answer.find("\r\n\r\n")), "Content-")) << target;
+        EXPECT_TRUE(holds(answer, "\r\n\r\nHTTP/1.1 200 ")) << target;
+    }
+}
+
+TEST_F(http_server, refusal_behind_a_head_request_has_its_body) {
+    start();
+    EXPECT_TRUE(holds(ask("HEAD / HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n"), "\r\n\r\nBad Request\n"));
 }
 
 TEST_F(http_server, streams_in_chunks) {
@@ -318,7 +349,7 @@ TEST_F(http_server, a_stream_that_breaks_has_no_end) {
 
 TEST_F(http_server, survives_clients_that_vanish) {
     start();
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 5; ++i) {
         for (std::string const& part :
              {std::string(), get("/large"), get("/large").substr(0, 20),
               std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")}) {
@@ -349,6 +380,50 @@ TEST_F(http_server, half_a_body_is_answered_408_in_time) {
     raw_client slow(server_->port());
     slow.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
     EXPECT_EQ(slow.receive_all().substr(0, 13), "HTTP/1.1 408 ");
+}
+
+// Each byte comes long before the time-out between two of them.
+TEST_F(http_server, bytes_that_drip_do_not_keep_a_connection) {
+    start({.header_timeout = 40ms, .body_timeout = 40ms, .min_body_rate = 1'000'000});
+    for (std::string const& begin :
+         {std::string("GET /"), "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"s,
+          "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2000;"s}) {
+        raw_client drips(server_->port());
+        drips.send(begin);
+        int sent = 0;
+        while (!drips.has_input() && sent < 5000 && drips.send("a")) {
+            ++sent;
+            std::this_thread::sleep_for(1ms);
+        }
+        EXPECT_EQ(drips.receive_until(" ").append(drips.receive_until(" ")), "HTTP/1.1 408 ") << begin;
+    }
+}
+
+TEST_F(http_server, clients_that_take_nothing_are_given_up) {
+    start({.write_timeout = 30ms});
+    raw_client takes_no_answer(server_->port());
+    takes_no_answer.send(get("/endless"));
+    raw_client takes_no_large_one(server_->port());
+    takes_no_large_one.send(get("/large") + get("/large"));
+    while (server_->requests() < 2 || server_->connections() != 0) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(timed_out_, 1);
+    EXPECT_EQ(unhandled_, 0);
+}
+
+TEST_F(http_server, connections_beyond_the_limit_wait_their_turn) {
+    start({.max_connections = 2});
+    std::vector<raw_client> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.emplace_back(server_->port());
+        clients.back().send(get("/crowd", "Connection: close\r\n"));
+    }
+    for (auto& client : clients) {
+        EXPECT_EQ(body_of(client.receive_all()), "200 one of many");
+        client.close();  // until then the server waits for that, for a while
+    }
+    EXPECT_LE(most_at_once_, 2u);
 }
 
 TEST_F(http_server, idle_connections_are_closed_in_time) {
@@ -488,6 +563,21 @@ TEST_F(http_server, serves_many_connections_at_once) {
     for (auto& client : clients) {
         EXPECT_TRUE(client.receive_until("held").ends_with("\r\n\r\nheld"));
     }
+}
+
+// The client's task waits in the same runtime, so the only thing that can happen is that the limit is reached.
+TEST(http_server_clock, time_limits_are_in_the_time_of_the_runtime) {
+    coir::run(coir::runtime_options{.workers = 1, .virtual_time = true}, [] {
+        http::server server({.header_timeout = 10s});
+        server.route("GET", "/", [](request const&) { return response{200, "root"}; });
+        server.listen("127.0.0.1", 0);
+        auto client = coir::net::open_connection("127.0.0.1", server.port());
+        auto const start = coir::clock::now();
+        client.write("GET / HT"s);
+        EXPECT_EQ(client.read_exactly(13), "HTTP/1.1 408 ");
+        EXPECT_GE(coir::clock::now() - start, 10s);
+        EXPECT_LT(coir::clock::now() - start, 20s);
+    });
 }
 
 }  // namespace

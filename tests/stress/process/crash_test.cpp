@@ -139,9 +139,8 @@ protected:
 };
 
 TEST_F(process_stress, every_job_has_the_outcome_that_it_may_have) {
-    int const rounds = scaled(5);
-    for (int round = 0; round < rounds; ++round) {
-        SCOPED_TRACE(round);
+    while (another_round(5, 8 * 25)) {
+        SCOPED_TRACE(round_number());
         std::uint64_t const base = random()();
         bool const killer = below(2) == 0;
         process_pool_options options{.max_workers = 1 + below(4), .max_jobs_per_worker = below(3) == 0 ? 5u : 0u};
@@ -181,8 +180,7 @@ TEST_F(process_stress, every_job_has_the_outcome_that_it_may_have) {
 }
 
 TEST_F(process_stress, pools_that_die_young_leave_nothing) {
-    int const rounds = scaled(10);
-    for (int round = 0; round < rounds; ++round) {
+    while (another_round(10, 1)) {
         std::uint64_t const base = random()();
         std::vector<future<std::uint64_t>> results;
         {

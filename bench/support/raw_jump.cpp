@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-//
-// The floor: Boost.Context's jump between two stacks, with nothing around it.
-
-#include "bench/yield/yield.hpp"
+#include "bench/support/raw_jump.hpp"
 
 #include <boost/context/detail/fcontext.hpp>
 
 #include <cstddef>
 #include <memory>
 
-namespace bench::yield {
+namespace bench {
 namespace {
 
 using boost::context::detail::jump_fcontext;
@@ -27,19 +24,19 @@ using boost::context::detail::transfer_t;
 }  // namespace
 
 competitor raw_jump() {
-    return {"raw jump_fcontext", [](std::uint64_t yields) {
+    return {"raw jump_fcontext", [](std::uint64_t jumps) {
                 constexpr std::size_t k_stack = std::size_t{64} * 1024;
                 auto const stack = std::make_unique<std::byte[]>(k_stack);
                 std::uint64_t count = 0;
                 transfer_t other{make_fcontext(stack.get() + k_stack, k_stack, &count_up), nullptr};
                 stopwatch const watch;
-                for (std::uint64_t i = 0; i < yields / 2; ++i) {
+                for (std::uint64_t i = 0; i < jumps / 2; ++i) {
                     other = jump_fcontext(other.fctx, &count);
                 }
                 double const took = watch.nanoseconds();
-                expect_equal(count, yields / 2, "jumps");
-                return took / static_cast<double>(yields);
+                expect_equal(count, jumps / 2, "jumps");
+                return took / static_cast<double>(jumps);
             }};
 }
 
-}  // namespace bench::yield
+}  // namespace bench

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The short way back: who is about to wait for a job looks into its worker's mailbox for a moment, and completes the job
+// in person. No thread is woken then, neither the keeper nor the one that waits.
+//
+// What is found there is believed as little as what comes through the socket. Somebody who waits must not touch what is the
+// keeper's alone: whatever a worker is to do after its answer but run the next job or lie idle is left to the keeper.
+
+#include "executors/process/pool_impl.hpp"
+#include "executors/process/request_impl.hpp"
+
+#include <coir/core/task/suspend.hpp>
+#include <coir/executors/process/errors.hpp>
+
+#include <csignal>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <utility>
+
+#include <unistd.h>
+
+namespace coir::detail {
+
+void process_pool::hasten(remote_job& job) noexcept {
+    if (!spins_ || !may_linger() || ::getpid() != owner_) {
+        return;  // a fork would take its parent's answer
+    }
+    auto const at_most = answers_.budget();
+    if (at_most == patience::duration::zero()) {
+        return;
+    }
+    worker_ptr worker;
+    {
+        std::lock_guard const guard(lock_);
+        if (job.place != remote_job::where::running || !job.worker->mail || job.worker->answer_in_hand) {
+            return;
+        }
+        worker = job.worker->shared_from_this();
+    }
+    auto const is_over = [&job] { return job.state().is_done() || !may_linger(); };
+    if (look_into(worker->mail->to_pool, at_most, is_over) && take_mail(*worker, reader::waiting)) {
+        let_keeper_rest();
+    }
+    answers_.tell(job.state().is_done());
+}
+
+bool process_pool::take_mail(worker_process& from, reader who) noexcept {
+    {
+        std::lock_guard const guard(lock_);
+        if (!from.mail || !from.job || from.answer_in_hand || !from.mail->to_pool.claim()) {
+            return false;
+        }
+        from.answer_in_hand = true;
+        in_hand_ += who == reader::waiting ? 1 : 0;
+    }
+    try {
+        auto const size = from.mail->to_pool.read(from.from_mail);
+        if (!size || *size < k_frame_header_size) {
+            throw protocol_error("a message of no possible size");
+        }
+        auto const message = std::span<std::byte const>(from.from_mail).first(*size);
+        frame_header const header = read_header(message.first<k_frame_header_size>());
+        auto const body = message.subspan(k_frame_header_size);
+        if (header.size != body.size() || (header.kind != frame_kind::value && header.kind != frame_kind::error)) {
+            throw protocol_error("a message out of turn");
+        }
+        take_answer(from, header, body, who, true);
+    } catch (std::bad_alloc const&) {
+        found_out(from, "its answer did not fit into memory", who);
+    } catch (protocol_error const& error) {
+        found_out(from, std::string("it sent ") + error.what(), who);
+    } catch (wire_error const& error) {
+        found_out(from, error.what(), who);
+    }
+    if (who == reader::waiting) {
+        std::lock_guard const guard(lock_);
+        if (--in_hand_ == 0 && closed_) {
+            wake_keeper();
+        }
+    }
+    return true;
+}
+
+// The keeper notes it for the worker's end. Others end the job themselves, as the worker may be buried already, and leave to
+// the keeper what follows from its death.
+void process_pool::found_out(worker_process& bad, std::string why, reader who) {
+    if (who == reader::keeper) {
+        {
+            std::lock_guard const guard(lock_);
+            bad.answer_in_hand = false;
+        }
+        doom(bad, std::move(why));
+        return;
+    }
+    job_ref job;
+    {
+        std::lock_guard const guard(lock_);
+        job = take_job_of(bad);
+        bad.answer_in_hand = false;
+    }
+    kill_process(bad.process.process.get());
+    if (job) {
+        std::string const text = "the worker process " + std::to_string(bad.process.pid) + " was killed: " + why;
+        complete_with(job, std::make_exception_ptr(worker_died(text, SIGKILL, -1)));
+        let_go(job);
+    }
+}
+
+// The keeper may have slept all the while, with a job that ran when it fell asleep. Now it has nothing to do.
+void process_pool::let_keeper_rest() noexcept {
+    std::lock_guard const guard(lock_);
+    if (keeper_may_rest_ && !keeper_rests_ && !closed_ && queue_.empty() && counters_.running == 0) {
+        keeper_rests_.emplace();
+    }
+}
+
+void process_pool::finish_what_others_left() {
+    for (;;) {
+        worker_ptr left;
+        {
+            std::lock_guard const guard(lock_);
+            for (auto it = workers_.begin(); unfinished_ && !left && it != workers_.end(); ++it) {
+                left = std::exchange(it->second->unfinished, false) ? it->second : nullptr;
+            }
+            unfinished_ = left != nullptr;
+        }
+        if (!left) {
+            return;
+        }
+        carry_on(*left, reader::keeper);
+    }
+}
+
+}  // namespace coir::detail

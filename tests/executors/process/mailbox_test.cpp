@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The memory that a pool shares with each worker: what is posted arrives once, and a worker may do to it whatever it likes.
+#include "core/sched/cores.hpp"
+#include "executors/process/frame_impl.hpp"
+#include "executors/process/mailbox_impl.hpp"
+#include "executors/process/patience_impl.hpp"
+#include "tests/executors/process/jobs.hpp"
+#include "tests/support/running.hpp"
+
+#include <coir/coir.hpp>
+#include <coir/process_pool.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace coir {
+namespace {
+
+using detail::look_into;
+using detail::mail_slot;
+using detail::patience;
+using test::mix;
+using test::on_one_and_four_workers;
+
+std::span<std::byte const> bytes_of(std::string const& text) {
+    return std::as_bytes(std::span(text));
+}
+
+std::string taken_from(mail_slot const& slot) {
+    std::array<std::byte, mail_slot::k_room> to;
+    auto const size = slot.read(to);
+    return size ? std::string(reinterpret_cast<char const*>(to.data()), *size) : "nothing";
+}
+
+TEST(mail_slot, takes_a_message_only_while_its_receiver_looks) {
+    auto const slot = std::make_unique<mail_slot>();
+    EXPECT_FALSE(slot->try_post(bytes_of("early")));
+    ASSERT_TRUE(slot->begin());
+    EXPECT_FALSE(slot->begin());
+    EXPECT_FALSE(slot->try_post(bytes_of(std::string(mail_slot::k_room + 1, 'x'))));
+    EXPECT_TRUE(slot->is_undisturbed());
+    EXPECT_TRUE(slot->try_post(bytes_of("in time")));
+    EXPECT_FALSE(slot->try_post(bytes_of("twice")));
+    EXPECT_TRUE(slot->end());  // too late to give up: there is a message
+    EXPECT_TRUE(slot->claim());
+    EXPECT_FALSE(slot->claim());
+    EXPECT_EQ(taken_from(*slot), "in time");
+    ASSERT_TRUE(slot->begin());
+    EXPECT_FALSE(slot->end());
+    EXPECT_FALSE(slot->try_post(bytes_of("late")));
+}
+
+TEST(mail_slot, receiver_that_is_pointed_to_the_socket_looks_no_longer) {
+    auto const slot = std::make_unique<mail_slot>();
+    ASSERT_TRUE(slot->begin());
+    slot->point_to_socket();
+    EXPECT_FALSE(slot->is_undisturbed());
+    EXPECT_FALSE(slot->try_post(bytes_of("x")));
+    EXPECT_FALSE(slot->end());
+    EXPECT_TRUE(slot->begin());
+}
+
+// Each message goes one of two ways, and none both.
+TEST(mail_slot, message_arrives_once_whether_its_receiver_gives_up_or_not) {
+    auto const slot = std::make_unique<mail_slot>();
+    constexpr int k_rounds = 20'000;
+    std::atomic<int> posted{0};
+    std::atomic<bool> over{false};
+    std::thread sender([&] {
+        while (!over.load()) {
+            posted += slot->try_post(bytes_of("message")) ? 1 : 0;
+        }
+    });
+    int received = 0;
+    for (int i = 0; i < k_rounds; ++i) {
+        int looks = i % 8;
+        if (look_into(*slot, std::chrono::nanoseconds(0), [&] { return looks-- == 0; })) {
+            received += slot->claim() && taken_from(*slot) == "message" ? 1 : 0;
+        }
+    }
+    over = true;
+    sender.join();
+    EXPECT_EQ(received, posted.load());
+}
+
+TEST(patience, gives_up_what_does_not_pay_and_tries_it_again_now_and_then) {
+    patience p;
+    EXPECT_EQ(p.budget(), patience::k_most);
+    p.tell(false);
+    EXPECT_EQ(p.budget(), patience::k_most / 2);
+    for (int i = 0; i < 10; ++i) {
+        p.tell(false);
+    }
+    unsigned tries = 0;
+    for (unsigned i = 0; i < 4 * patience::k_between_tries; ++i) {
+        tries += p.budget() > patience::duration::zero() ? 1 : 0;
+    }
+    EXPECT_EQ(tries, 4u);
+    p.tell(true);
+    EXPECT_EQ(p.budget(), patience::k_most);
+}
+
+TEST(process_pool_mailbox, every_waiter_gets_its_own_answer) {
+    process_pool_executor pool({.max_workers = 2, .max_jobs_per_worker = 97});
+    constexpr std::uint64_t k_jobs = 300;
+    auto const call = [&](std::uint64_t first) {
+        for (std::uint64_t i = first; i < first + k_jobs; ++i) {
+            EXPECT_EQ(pool.submit<&mix>(i).get(), mix(i));
+        }
+    };
+    std::thread one([&] { call(0); });
+    std::thread other([&] { call(k_jobs); });
+    on_one_and_four_workers([&] { call(2 * k_jobs); });
+    one.join();
+    other.join();
+    EXPECT_EQ(pool.stats().completed, pool.stats().submitted);
+    EXPECT_EQ(pool.stats().workers_died, 0u);
+}
+
+// --- workers that do what no worker does ---------------------------------------------------------------------------------
+
+struct raw_slot {
+    alignas(64) std::atomic<std::uint32_t> state;
+    alignas(64) std::atomic<std::uint64_t> size;
+    std::byte bytes[mail_slot::k_room];
+};
+static_assert(sizeof(raw_slot) == sizeof(mail_slot));
+
+enum class scribble : int { endless_size, no_header, another_job, another_kind, another_size, no_value, count };
+
+raw_slot* find_own_mailbox() {
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("coir-mailbox") != std::string::npos) {
+            return reinterpret_cast<raw_slot*>(std::stoull(line, nullptr, 16));
+        }
+    }
+    return nullptr;
+}
+
+raw_slot* own_mailbox() {
+    static raw_slot* const box = find_own_mailbox();
+    return box;
+}
+
+// As soon as somebody looks for its answer. Returns, which sends an answer, if nobody does so for long.
+int answer_by_mail(int kind, std::uint64_t job) {
+    raw_slot* const box = own_mailbox();
+    if (box == nullptr) {
+        return 0;
+    }
+    raw_slot& slot = box[1];
+    auto const give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+    while (slot.state.load() != mail_slot::waiting) {
+        if (std::chrono::steady_clock::now() > give_up) {
+            return 0;
+        }
+    }
+    auto const what = static_cast<scribble>(kind);
+    detail::frame_header header{detail::frame_kind::value, 0, 0};
+    header.job = what == scribble::another_job ? job + 1 : job;
+    header.kind = what == scribble::another_kind ? detail::frame_kind::ready : detail::frame_kind::value;
+    header.size = what == scribble::another_size ? std::uint64_t{1} << 40 : 0;
+    std::memset(slot.bytes, 0xff, sizeof slot.bytes);
+    if (what != scribble::no_header) {
+        detail::write_header(std::span<std::byte, detail::k_frame_header_size>(slot.bytes, detail::k_frame_header_size),
+                             header);
+    }
+    slot.size = what == scribble::endless_size ? ~std::uint64_t{0} : detail::k_frame_header_size;
+    slot.state = mail_slot::full;
+    test::stay();
+    return 0;
+}
+
+TEST(process_pool_mailbox, worker_that_posts_garbage_is_killed_and_costs_its_job_alone) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    process_pool_executor pool({.max_workers = 1});
+    std::uint64_t job = 0;  // the pool counts them, too
+    for (int kind = 0; kind < static_cast<int>(scribble::count); ++kind) {
+        for (bool has_died = false; !has_died;) {
+            for (int i = 0; i < 3; ++i, ++job) {
+                EXPECT_EQ(pool.submit<&mix>(4u).get(), mix(4));  // answered at once, so that it pays to look
+            }
+            try {
+                EXPECT_EQ(pool.submit<&answer_by_mail>(kind, ++job).get(), 0);
+            } catch (worker_died const& error) {
+                EXPECT_EQ(error.signal(), SIGKILL) << kind;
+                has_died = true;
+            }
+        }
+        ++job;
+        EXPECT_EQ(pool.submit<&mix>(4u).get(), mix(4)) << kind;
+    }
+}
+
+int spoil_the_mailbox(std::uint32_t state) {
+    if (raw_slot* const box = own_mailbox()) {
+        for (raw_slot* slot : {box, box + 1}) {
+            slot->size = ~std::uint64_t{0};
+            slot->state = state;
+        }
+    }
+    return 1;
+}
+
+TEST(process_pool_mailbox, worker_with_a_spoilt_mailbox_is_served_through_the_socket_or_killed) {
+    process_pool_executor pool({.max_workers = 1});
+    for (std::uint32_t const state : {2u, 3u, 4u, 0xffff'ffffu, 0u}) {
+        auto job = pool.submit<&spoil_the_mailbox>(state);
+        try {
+            EXPECT_EQ(job.get(), 1);
+        } catch (worker_died const& error) {
+            EXPECT_EQ(error.signal(), SIGKILL);
+        }
+        auto next = pool.submit<&mix>(5u);
+        EXPECT_EQ(next.get(), mix(5)) << state;
+        EXPECT_EQ(pool.submit<&mix>(6u).get(), mix(6)) << state;
+    }
+}
+
+TEST(process_pool_mailbox, worker_that_dies_while_somebody_looks_for_its_answer_fails_its_job_alone) {
+    process_pool_executor pool({.max_workers = 1});
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_THROW(pool.submit<&test::die_of_exit>(3).get(), worker_died);
+        EXPECT_EQ(pool.submit<&mix>(7u).get(), mix(7));
+    }
+    EXPECT_EQ(pool.stats().workers_died, 10u);
+}
+
+}  // namespace
+}  // namespace coir
