@@ -131,7 +131,8 @@ build() {
 
 passed=0
 failed=0
-failures=()
+failures=()            # what failed, each with the first lines that it printed
+output_mark="    | "   # before such a line, also in what tools/junit.awk prints
 
 count_failure() {
     failed=$((failed + 1))
@@ -186,6 +187,7 @@ count_junit() {
         case $state in
         run) passed=$((passed + 1)) ;;
         skipped | disabled) skipped=$((skipped + 1)) ;;
+        "$output_mark"*) failures[-1]+=$'\n'$state ;;
         *) count_failure "$preset: $name" ;;
         esac
     done < <(awk -f "$root/tools/junit.awk" "$junit")
@@ -203,8 +205,11 @@ counted_script() {
     "$@" </dev/null 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
     last=$(tail -n 1 "$log")
     while IFS= read -r line; do
-        failures+=("${line#not passed: }")
-    done < <(grep '^not passed: ' "$log" || true)
+        case $line in
+        "not passed: "*) failures+=("${line#not passed: }") ;;
+        *) [ ${#failures[@]} -eq 0 ] || failures[-1]+=$'\n'$line ;;
+        esac
+    done < <(grep "^not passed: \|^$output_mark" "$log" || true)
     rm -f "$log"
     if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
         passed=$((passed + BASH_REMATCH[1]))
