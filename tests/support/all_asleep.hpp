@@ -53,18 +53,20 @@ inline std::optional<std::vector<std::string>> switches_of_sleeping_threads() {
 }
 
 /// Do all other threads sleep for good? A thread that sleeps at two moments, and was not switched to in between, has
-/// slept all the while. Several such looks, some time apart: a nap of some milliseconds has ended by then.
+/// slept all the while. Several such looks, some time apart: a nap of some milliseconds has ended by then. No, as soon as
+/// `over()`: that they have gone to sleep since then tells nothing.
 /// Never true under ThreadSanitizer, which keeps a thread of its own that wakes up now and then.
-inline bool all_others_sleep() {
+template <class Over>
+bool all_others_sleep(Over const& over) {
     constexpr int k_looks = 5;
     auto const before = switches_of_sleeping_threads();
-    for (int look = 0; before && look < k_looks; ++look) {
+    for (int look = 0; before && look < k_looks && !over(); ++look) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
         if (switches_of_sleeping_threads() != before) {
             return false;
         }
     }
-    return before.has_value();
+    return before.has_value() && !over();
 }
 
 /// Blocks the calling thread, which belongs to no runtime and is the only such, until `done()`. If all others sleep
@@ -75,7 +77,7 @@ void wait_unless_all_sleep(Done const& done, char const* what, int number) {
         detail::spin_pause();
     }
     while (!done()) {
-        if (all_others_sleep() && !done()) {
+        if (all_others_sleep(done)) {
             std::fprintf(stderr, "%s %d was lost: everybody sleeps\n", what, number);
             std::_Exit(EXIT_FAILURE);
         }
