@@ -91,6 +91,8 @@ TEST(shutdown_order, task_that_is_spawned_from_outside_meanwhile_runs_or_is_canc
         over = true;
         spawner.join();
         ASSERT_TRUE(refused) << "a runtime that has ended takes tasks";
+        // The spawner may have been refused earlier, and is not asked again.
+        EXPECT_THROW(rt.spawn([] { return 1; }), no_running_runtime);
         int ran = 0;
         int dropped = 0;
         for (auto& t : accepted) {
