@@ -49,8 +49,11 @@ TEST(sleep, of_nothing_lets_the_others_have_a_turn) {
 
 TEST(sleep, sleepers_wake_in_the_order_of_their_deadlines) {
     run(runtime_options{.workers = 1}, [] {
-        bool all_asleep_before_the_first_wakes = false;
-        for (auto lead = milliseconds(5); !all_asleep_before_the_first_wakes; lead *= 2) {
+        // Where the machine is busy they may come too late, or the monitor may wake some in the place of a worker that has no
+        // core: timers_fired counts the worker's own.
+        bool in_one_hand = false;
+        for (auto lead = milliseconds(5); !in_one_hand; lead *= 2) {
+            auto const fired_before = runtime::current().stats().timers_fired;
             std::vector<int> order;
             std::vector<task<void>> tasks;
             auto const start = clock::now() + lead;
@@ -61,11 +64,13 @@ TEST(sleep, sleepers_wake_in_the_order_of_their_deadlines) {
                 }));
             }
             yield();
-            all_asleep_before_the_first_wakes = clock::now() < start;
+            bool const all_asleep_before_the_first_wakes = clock::now() < start;
             for (auto& t : tasks) {
                 t.get();
             }
-            if (all_asleep_before_the_first_wakes) {
+            in_one_hand = all_asleep_before_the_first_wakes &&
+                          runtime::current().stats().timers_fired - fired_before == tasks.size();
+            if (in_one_hand) {
                 EXPECT_TRUE(std::ranges::is_sorted(order, std::ranges::greater()));
             }
         }
@@ -74,7 +79,7 @@ TEST(sleep, sleepers_wake_in_the_order_of_their_deadlines) {
 
 TEST(sleep, ten_thousand_sleepers_all_wake_and_not_too_early) {
     on_one_and_four_workers([] {
-        constexpr int k_sleepers = COIR_TSAN ? 2'000 : 10'000;  // each is a thread to TSan, which stops at 8,128
+        constexpr int k_sleepers = COIR_TSAN ? 1'000 : 10'000;  // each is a thread to TSan, which stops at 8,128
         std::atomic<int> awake{0};
         std::vector<task<void>> tasks;
         for (int i = 0; i < k_sleepers; ++i) {
