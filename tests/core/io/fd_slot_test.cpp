@@ -142,15 +142,20 @@ TEST(fd_slot, wakes_a_writer_when_there_is_room_again) {
         EXPECT_GT(rest, 0u);
         auto t = spawn([&] {
             EXPECT_TRUE(a.slot().enter());
-            auto const result = a.slot().wait(io_direction::write, k_never);
+            // What a worker was told before it was full, it may pass on now: so not after the first wait already.
+            std::size_t more = 0;
+            while (more == 0) {
+                EXPECT_EQ(a.slot().wait(io_direction::write, k_never), io_wait_result::ready);
+                more = a.fill();
+            }
             a.slot().exit();
-            return result;
+            return more;
         });
         yield_until_waiting(t);
         while (rest != 0) {
             rest -= b.read().size();
         }
-        EXPECT_EQ(t.get(), io_wait_result::ready);
+        EXPECT_GT(t.get(), 0u);
     });
 }
 
