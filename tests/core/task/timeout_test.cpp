@@ -24,6 +24,14 @@ using test::on_one_and_four_workers;
 using test::sleep_forever;
 using test::yield_until_waiting;
 
+// Where a task has to come somewhere before its time is up.
+template <class F>
+void in_virtual_time(F const& body) {
+    for (unsigned const workers : {1u, 4u}) {
+        run(runtime_options{.workers = workers, .virtual_time = true}, [&body] { body(); });
+    }
+}
+
 TEST(with_timeout, ends_a_wait_past_the_deadline) {
     on_one_and_four_workers([] {
         EXPECT_THROW(with_timeout(k_a_moment, [] { sleep_forever(); }), timeout_error);
@@ -149,7 +157,7 @@ TEST(with_timeout, cancels_the_task_that_the_body_awaits) {
 }
 
 TEST(with_timeout, can_be_rescheduled) {
-    on_one_and_four_workers([] {
+    in_virtual_time([] {
         EXPECT_THROW(with_timeout(k_long_time,
                                   [](timeout_scope& scope) {
                                       auto const soon = clock::now() + k_a_moment;
@@ -328,7 +336,7 @@ TEST(wait_for, cancels_and_throws_past_the_limit) {
 }
 
 TEST(wait_for, waits_until_what_it_has_cancelled_has_ended) {
-    on_one_and_four_workers([] {
+    in_virtual_time([] {
         bool cleaned_up = false;
         EXPECT_THROW(wait_for(
                          [&] {
@@ -348,7 +356,7 @@ TEST(wait_for, waits_until_what_it_has_cancelled_has_ended) {
 }
 
 TEST(wait_for, returns_a_value_that_comes_in_spite_of_the_cancellation) {
-    on_one_and_four_workers([] {
+    in_virtual_time([] {
         EXPECT_EQ(wait_for(
                       [] {
                           EXPECT_THROW(sleep_forever(), cancelled);
