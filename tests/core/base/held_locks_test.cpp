@@ -87,7 +87,7 @@ bool leads_through(detail::call_stack const& stack, place const& p) {
 }
 
 void on_one_worker(std::function<void()> const& body) {
-    run(runtime_options{.workers = 1}, [&body] { body(); });
+    run(runtime_options{.workers = 1, .stall_threshold = 0ns}, [&body] { body(); });
 }
 
 TEST_F(held_locks, task_that_suspends_is_reported_with_both_places) {

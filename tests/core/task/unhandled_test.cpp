@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 
@@ -19,6 +20,9 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+
+// A worker that has no core for a while is not reported on stderr.
+runtime_options const k_one_quiet_worker{.workers = 1, .stall_threshold = std::chrono::nanoseconds(0)};
 
 struct handler_log {
     std::atomic<int> calls{0};
@@ -92,7 +96,7 @@ TEST(unhandled_exception, cancellation_is_none) {
 
 TEST(unhandled_exception, without_a_handler_gives_one_line_with_name_type_and_message) {
     testing::internal::CaptureStderr();
-    run(runtime_options{.workers = 1}, [] {
+    run(k_one_quiet_worker, [] {
         spawn(task_options{.name = "loser"}, [] { throw std::runtime_error("lost"); }).detach();
         yield();
     });
@@ -104,7 +108,7 @@ TEST(unhandled_exception, without_a_handler_gives_one_line_with_name_type_and_me
 TEST(unhandled_exception, without_a_handler_gives_the_whole_name_however_long) {
     std::string const name = std::string(3'000, 'n') + "-end";
     testing::internal::CaptureStderr();
-    run(runtime_options{.workers = 1}, [&] {
+    run(k_one_quiet_worker, [&] {
         spawn(task_options{.name = name}, [] { throw std::runtime_error("lost"); }).detach();
         yield();
     });
@@ -113,7 +117,7 @@ TEST(unhandled_exception, without_a_handler_gives_the_whole_name_however_long) {
 
 TEST(unhandled_exception, of_a_foreign_type_gives_a_line_too) {
     testing::internal::CaptureStderr();
-    run(runtime_options{.workers = 1}, [] {
+    run(k_one_quiet_worker, [] {
         spawn(task_options{.name = "loser"}, [] { throw 17; }).detach();
         yield();
     });
