@@ -450,7 +450,7 @@ TEST(cancel, is_not_thrown_while_the_stack_unwinds) {
 
 TEST(cancel, long_chain_of_awaiting_tasks_is_cancelled_from_its_end) {
     on_one_and_four_workers([] {
-        constexpr std::size_t k_length = COIR_TSAN ? 2'000 : 10'000;  // each is a thread to TSan, which stops at 8,128
+        constexpr std::size_t k_length = COIR_TSAN ? 1'000 : 10'000;  // each is a thread to TSan, which stops at 8,128
         std::deque<task<void>> chain;
         chain.push_back(spawn(sleep_forever));
         while (chain.size() < k_length) {
