@@ -53,12 +53,13 @@ inline std::optional<std::vector<std::string>> switches_of_sleeping_threads() {
 }
 
 /// Do all other threads sleep for good? A thread that sleeps at two moments, and was not switched to in between, has
-/// slept all the while. Several such looks, some time apart: a nap of some milliseconds has ended by then. No, as soon as
+/// slept all the while. Several such looks, some time apart: a nap of some milliseconds has ended by then, even if the
+/// processor whose clock ends it belongs to another machine for a while. No, as soon as
 /// `over()`: that they have gone to sleep since then tells nothing.
 /// Never true under ThreadSanitizer, which keeps a thread of its own that wakes up now and then.
 template <class Over>
 bool all_others_sleep(Over const& over) {
-    constexpr int k_looks = 5;
+    constexpr int k_looks = 60;
     auto const before = switches_of_sleeping_threads();
     for (int look = 0; before && look < k_looks && !over(); ++look) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
