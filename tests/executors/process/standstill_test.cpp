@@ -34,9 +34,8 @@ int throws(int) {
     throw std::runtime_error("of a job");
 }
 
-// Longer than it takes to find a deadlock in real time.
-int take_a_while() {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+int take_a_while(int milliseconds) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
     return 9;
 }
 
@@ -122,12 +121,14 @@ TEST(process_pool_virtual_time, goes_on_after_each_kind_of_outcome) {
 
 TEST(process_pool_deadlock, is_none_while_a_job_runs) {
     for (auto const& options : k_variants) {
-        run(options, [] {
+        // Longer than it takes to find a deadlock, which is looked for less often where time is real.
+        int const a_while = options.virtual_time || options.seed ? 100 : 300;
+        run(options, [a_while] {
             process_pool_executor pool({.max_workers = 1});
-            EXPECT_EQ(pool.submit<&take_a_while>().get(), 9);
+            EXPECT_EQ(pool.submit<&take_a_while>(a_while).get(), 9);
             // Now there is an idle worker, and its keeper sleeps.
-            EXPECT_EQ(pool.submit<&take_a_while>().get(), 9);
-            auto first = pool.submit<&take_a_while>();
+            EXPECT_EQ(pool.submit<&take_a_while>(a_while).get(), 9);
+            auto first = pool.submit<&take_a_while>(a_while);
             EXPECT_EQ(pool.submit<&test::mix>(1u).get(), test::mix(1));
             EXPECT_EQ(first.get(), 9);
         });
