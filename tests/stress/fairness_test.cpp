@@ -114,29 +114,42 @@ TEST(fairness, two_that_wake_each_other_do_not_starve_a_third) {
     EXPECT_LE(most_rounds_between_turns(hold, hold), k_most);
 }
 
-// What comes from another thread starts within two looks at the queue for that. (The median: that thread may be kept
-// from its processor between its look at the count and its spawn.)
+// What comes from another thread starts within two looks at the queue for that. Those two hold the worker while that thread
+// spawns: so it does not matter how long that takes.
 TEST(fairness, two_that_wake_each_other_let_in_what_comes_from_outside) {
     runtime rt({.workers = 1});
     std::atomic<int> turns{0};
     std::atomic<bool> stop{false};
+    std::atomic<bool> hold{false};
+    std::atomic<bool> held{false};
     auto const busy = [&] {
         while (!stop) {
             ++turns;
+            while (hold) {
+                held = true;
+                std::this_thread::yield();
+            }
             yield();
         }
     };
     auto one = rt.spawn(busy);
     auto other = rt.spawn(busy);
-    std::vector<int> waited;
-    for (int i = 0; i < 201; ++i) {
+    int longest = 0;
+    for (int i = 0; i < 50; ++i) {
+        held = false;
+        hold = true;
+        while (!held) {
+            std::this_thread::yield();
+        }
         int const before = turns;
-        waited.push_back(rt.spawn([&] { return turns.load(); }).get() - before);
+        auto visitor = rt.spawn([&] { return turns.load(); });
+        hold = false;
+        longest = std::max(longest, visitor.get() - before);
     }
     stop = true;
     one.get();
     other.get();
-    EXPECT_LE(quantile(waited, 0.5), 2 * 64);
+    EXPECT_LE(longest, 2 * 64);
 }
 
 // --- timers ------------------------------------------------------------------------------------------------------------
@@ -195,13 +208,18 @@ microseconds median_lateness() {
     return quantile(late, 0.5);
 }
 
-// The floor: what the kernel adds to a sleep by default (50 us of timer slack, and the wake-up), which a busy runtime is
-// spared and the control may be, on a machine that does not let its processors rest.
+// In ./dev stress, where nothing runs beside it: a worker that is always busy is kept from its processor by others, and one
+// that mostly sleeps, as in the control, is not. The test above counts what this one times. The floor: what the kernel adds to
+// a sleep by default (50 us of timer slack, and the wake-up), which a busy runtime is spared and the control may be, on a
+// machine that does not let its processors rest.
 TEST(fairness, many_that_yield_do_not_hold_back_a_timer) {
 #if COIR_ASAN || COIR_TSAN
     GTEST_SKIP()
         << "the sanitizer's work on each of 64 turns is not what is to be measured; the turns are counted above";
 #endif
+    if (std::getenv("COIR_STRESS_SEED") == nullptr) {
+        GTEST_SKIP() << "needs the machine for itself: ./dev stress";
+    }
     run(runtime_options{.workers = 1}, [] {
         std::vector<microseconds> alone;
         std::vector<microseconds> together;
