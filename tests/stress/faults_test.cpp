@@ -45,6 +45,19 @@ protected:
                 << name_of(point) << " was asked " << fault_plan::visits(point) << " times and never struck";
         }
     }
+
+    // Calls f(0), f(1), ...: so often, and then until each of the points has struck. Whether one does is a matter of chance, and
+    // for some also of who runs when.
+    template <class F>
+    static void rounds_that_hit(int times, std::initializer_list<fault_point> points, F const& f) {
+        auto const have_struck = [points] {
+            return std::all_of(points.begin(), points.end(), [](fault_point p) { return fault_plan::hits(p) != 0; });
+        };
+        for (int round = 0; !HasFailure() && (round < times || (round < 100 * times && !have_struck())); ++round) {
+            f(round);
+        }
+        expect_hits(points);
+    }
 };
 
 // --- the plan itself ------------------------------------------------------------------------------------------------
@@ -142,8 +155,8 @@ std::size_t receive_all(net::tcp_stream& from, std::size_t stream) {
 TEST_F(faults, every_byte_of_an_echo_comes_back_in_its_place) {
     auto const total = static_cast<std::size_t>(scaled(60'000));
     constexpr std::size_t k_streams = 6;
-    for (unsigned const one_in : {2u, 9u}) {
-        faults_.set(detail::k_io_faults, one_in);
+    rounds_that_hit(2, detail::k_io_faults, [&](int round) {
+        faults_.set(detail::k_io_faults, round % 2 == 0 ? 2 : 9);
         faults_.set(fault_point::poll_interrupted, 4);
         run(runtime_options{.workers = workers()}, [&] {
             net::tcp_listener listener("127.0.0.1", 0);
@@ -167,8 +180,7 @@ TEST_F(faults, every_byte_of_an_echo_comes_back_in_its_place) {
             }
             all.wait();
         });
-    }
-    expect_hits(detail::k_io_faults);
+    });
 }
 
 TEST_F(faults, plain_threads_and_tasks_exchange_every_byte) {
@@ -214,24 +226,25 @@ TEST_F(faults, http_answers_are_whole) {
 TEST_F(faults, every_connection_is_accepted_when_there_are_descriptors_again) {
     constexpr int k_connections = 12;
     faults_.set(fault_point::accept_no_descriptor, 2).set(fault_point::read_not_ready, 3);
-    run(runtime_options{.workers = workers()}, [&] {
-        net::tcp_listener listener("127.0.0.1", 0);
-        task_group all;
-        all.spawn([&] {
-            for (int i = 0; i < k_connections; ++i) {
-                all.spawn([peer = listener.accept()]() mutable { echo(std::move(peer)); });
-            }
-        });
-        for (std::size_t i = 0; i < k_connections; ++i) {
-            all.spawn([&, i, seed = random()()] {
-                auto client = net::connect("127.0.0.1", listener.port());
-                send_all(client, i, 100, seed);
-                EXPECT_EQ(receive_all(client, i), 100u);
+    rounds_that_hit(1, {fault_point::accept_no_descriptor}, [&](int) {
+        run(runtime_options{.workers = workers()}, [&] {
+            net::tcp_listener listener("127.0.0.1", 0);
+            task_group all;
+            all.spawn([&] {
+                for (int i = 0; i < k_connections; ++i) {
+                    all.spawn([peer = listener.accept()]() mutable { echo(std::move(peer)); });
+                }
             });
-        }
-        all.wait();
+            for (std::size_t i = 0; i < k_connections; ++i) {
+                all.spawn([&, i, seed = random()()] {
+                    auto client = net::connect("127.0.0.1", listener.port());
+                    send_all(client, i, 100, seed);
+                    EXPECT_EQ(receive_all(client, i), 100u);
+                });
+            }
+            all.wait();
+        });
     });
-    expect_hits({fault_point::accept_no_descriptor});
 }
 
 TEST_F(faults, a_descriptor_that_cannot_be_watched_is_an_error_and_works_the_next_time) {
@@ -282,7 +295,7 @@ TEST_F(faults, spawn_without_memory_tells_its_caller_and_works_the_next_time) {
     for (fault_point const place : {fault_point::record_memory, fault_point::queue_memory}) {
         SCOPED_TRACE(name_of(place));
         int refused = 0;
-        for (int round = 0; round < scaled(6); ++round) {
+        for (int round = 0; round < scaled(6) || (refused == 0 && round < scaled(600)); ++round) {
             // A fresh one each time: its queues have yet to grow.
             run(runtime_options{.workers = round % 2 == 0 ? 1 : workers()}, [&] {
                 faults_.set(place, 2);
@@ -298,7 +311,7 @@ TEST_F(faults, spawn_without_memory_tells_its_caller_and_works_the_next_time) {
 
 TEST_F(faults, group_that_cannot_spawn_any_more_loses_no_child) {
     std::uint64_t hits = 0;
-    for (int round = 0; round < scaled(12); ++round) {
+    for (int round = 0; round < scaled(12) || (hits == 0 && round < scaled(1'200)); ++round) {
         run(runtime_options{.workers = round % 2 == 0 ? 1 : workers()}, [&] {
             faults_.set(fault_point::record_memory, 2).set(fault_point::queue_memory, 2);
             std::atomic<int> begun{0};
@@ -514,24 +527,26 @@ void work_and_count(tally& counts, std::uint64_t seed, int tasks) {
 }
 
 TEST_F(faults, no_result_is_lost_whoever_runs_when) {
-    for (unsigned const one_in : {2u, 16u}) {
-        faults_.set(detail::k_scheduling_faults, one_in);
-        for (int round = 0; round < scaled(3); ++round) {
-            constexpr int k_tasks = 150;
-            tally counts;
-            run(runtime_options{.workers = workers()}, [&] { work_and_count(counts, random()(), k_tasks); });
-            EXPECT_EQ(counts.popped, counts.pushed);
-            EXPECT_GT(counts.results, 0);
-            EXPECT_GT(counts.cancelled_ones, 0);
-        }
-    }
-    expect_hits({fault_point::yield, fault_point::migrate, fault_point::steal, fault_point::delay_publish,
-                 fault_point::delay_wake, fault_point::delay_park, fault_point::delay_time_out});
+    rounds_that_hit(2 * scaled(3),
+                    {fault_point::yield, fault_point::migrate, fault_point::steal, fault_point::delay_publish,
+                     fault_point::delay_wake, fault_point::delay_park, fault_point::delay_time_out},
+                    [&](int round) {
+                        constexpr int k_tasks = 150;
+                        faults_.set(detail::k_scheduling_faults, round % 2 == 0 ? 2 : 16);
+                        tally counts;
+                        run(runtime_options{.workers = workers()},
+                            [&] { work_and_count(counts, random()(), k_tasks); });
+                        EXPECT_EQ(counts.popped, counts.pushed);
+                        EXPECT_GT(counts.results, 0);
+                        EXPECT_GT(counts.cancelled_ones, 0);
+                    });
 }
 
 TEST_F(faults, plain_threads_and_thieves_that_are_late_miss_nothing) {
     faults_.set(detail::k_scheduling_faults, 2);
-    for (int round = 0; round < scaled(5); ++round) {
+    auto const points = {fault_point::delay_sleep, fault_point::delay_steal, fault_point::delay_wake,
+                         fault_point::migrate};
+    rounds_that_hit(scaled(5), points, [&](int) {
         constexpr int k_turns = 200;
         runtime rt(runtime_options{.workers = workers()});
         semaphore to_tasks(0);
@@ -556,8 +571,7 @@ TEST_F(faults, plain_threads_and_thieves_that_are_late_miss_nothing) {
             p.get();
         }
         EXPECT_FALSE(to_thread.try_acquire());
-    }
-    expect_hits({fault_point::delay_sleep, fault_point::delay_steal, fault_point::delay_wake, fault_point::migrate});
+    });
 }
 
 // Everything at once, as far as nobody may notice.
