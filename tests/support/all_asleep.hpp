@@ -61,9 +61,12 @@ template <class Over>
 bool all_others_sleep(Over const& over) {
     constexpr int k_looks = 60;
     auto const before = switches_of_sleeping_threads();
-    for (int look = 0; before && look < k_looks && !over(); ++look) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        if (switches_of_sleeping_threads() != before) {
+    for (int look = 0; before && look < k_looks; ++look) {
+        // In small parts: what is mostly late by some microseconds does not cost thousands of whole ones.
+        for (auto part = std::chrono::microseconds(20); part < std::chrono::milliseconds(4) && !over(); part *= 2) {
+            std::this_thread::sleep_for(part);
+        }
+        if (over() || switches_of_sleeping_threads() != before) {
             return false;
         }
     }
