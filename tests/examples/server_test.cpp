@@ -415,9 +415,9 @@ TEST(server, ten_thousand_sleeping_requests_take_hardly_longer_than_one) {
     ASSERT_EQ(answered, 1u);
     auto const all = time_for(server, count, "/sleep?ms=1000", answered);
     EXPECT_EQ(answered, count);
-    // A sanitizer takes some milliseconds of its own for each request; one after the other they would take count times one.
-    EXPECT_LT(all.count(), (COIR_TSAN || COIR_ASAN ? static_cast<double>(count) / 50 : 3) * one.count())
-        << count << " requests";
+    // A server that waits with fifty of a thousand at a time, or with five hundred of ten thousand, takes as long. How much more
+    // than one it is says how fast the machine handles requests, and what else it does.
+    EXPECT_LT(all.count(), 20 * one.count()) << count << " requests";
     RecordProperty("one", std::to_string(one.count()));
     RecordProperty("all", std::to_string(all.count()));
     std::printf("one: %.3f s, %zu at once: %.3f s\n", one.count(), count, all.count());

@@ -171,7 +171,7 @@ TEST(exception_throwing, waits_for_nobody_who_has_the_list_of_loaded_objects) {
     std::future_status seen{};
     auto hold = [&] {
         has_it.count_down();
-        seen = done.get_future().wait_for(std::chrono::seconds(30));  // a hang, not a measure
+        seen = done.get_future().wait_for(std::chrono::minutes(4));  // a hang, not a measure
     };
     std::thread holder([&] {
         ::dl_iterate_phdr(
