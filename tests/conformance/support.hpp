@@ -71,7 +71,13 @@ void under_each_setting(Body const& body) {
     under_each_of(settings(), body);
 }
 
-/// The same, with a clock that jumps also where there is no seed.
+/// Under those without a seed, where the clock does not jump.
+template <class Body>
+void under_each_setting_in_real_time(Body const& body) {
+    under_each_of(settings_in_real_time(), body);
+}
+
+/// Under all of them, with a clock that jumps also where there is no seed.
 template <class Body>
 void under_each_setting_in_virtual_time(Body const& body) {
     under_each_setting([&body](runtime_options options) {
@@ -80,44 +86,34 @@ void under_each_setting_in_virtual_time(Body const& body) {
     });
 }
 
-/// A claim about tasks: a test whose body runs as the main task, under each setting.
-#define COIR_CONFORMS(section, claim)                                                                                  \
+// A test that does `first`, and then has the body that follows run as the main task, as `under` says.
+#define COIR_DETAIL_CONFORMS(section, claim, first, under)                                                             \
     void section##_##claim();                                                                                          \
     TEST(section, claim) {                                                                                             \
-        ::coir::test::under_each_setting(                                                                              \
-            [](::coir::runtime_options const& options) { ::coir::run(options, section##_##claim); });                  \
+        first;                                                                                                         \
+        under([](::coir::runtime_options const& options) { ::coir::run(options, section##_##claim); });                \
     }                                                                                                                  \
     void section##_##claim()
+
+/// A claim about tasks: a test whose body runs as the main task, under each setting.
+#define COIR_CONFORMS(section, claim)                                                                                  \
+    COIR_DETAIL_CONFORMS(section, claim, static_cast<void>(0), ::coir::test::under_each_setting)
 
 /// The same in virtual time.
 #define COIR_CONFORMS_IN_VIRTUAL_TIME(section, claim)                                                                  \
-    void section##_##claim();                                                                                          \
-    TEST(section, claim) {                                                                                             \
-        ::coir::test::under_each_setting_in_virtual_time(                                                              \
-            [](::coir::runtime_options const& options) { ::coir::run(options, section##_##claim); });                  \
-    }                                                                                                                  \
-    void section##_##claim()
+    COIR_DETAIL_CONFORMS(section, claim, static_cast<void>(0), ::coir::test::under_each_setting_in_virtual_time)
+
+/// The same without seeds: where other processes make it slow, or time must not jump.
+#define COIR_CONFORMS_IN_REAL_TIME(section, claim)                                                                     \
+    COIR_DETAIL_CONFORMS(section, claim, static_cast<void>(0), ::coir::test::under_each_setting_in_real_time)
 
 /// A claim about what tasks and threads do alike: the body runs on a plain thread, and then as the main task.
 #define COIR_CONFORMS_ANYWHERE(section, claim)                                                                         \
-    void section##_##claim();                                                                                          \
-    TEST(section, claim) {                                                                                             \
-        section##_##claim();                                                                                           \
-        ::coir::test::under_each_setting(                                                                              \
-            [](::coir::runtime_options const& options) { ::coir::run(options, section##_##claim); });                  \
-    }                                                                                                                  \
-    void section##_##claim()
+    COIR_DETAIL_CONFORMS(section, claim, section##_##claim(), ::coir::test::under_each_setting)
 
-/// The same without seeds: where other processes make it slow, or time must not jump.
+/// The same without seeds.
 #define COIR_CONFORMS_ANYWHERE_IN_REAL_TIME(section, claim)                                                            \
-    void section##_##claim();                                                                                          \
-    TEST(section, claim) {                                                                                             \
-        section##_##claim();                                                                                           \
-        ::coir::test::under_each_of(                                                                                   \
-            ::coir::test::settings_in_real_time(),                                                                     \
-            [](::coir::runtime_options const& options) { ::coir::run(options, section##_##claim); });                  \
-    }                                                                                                                  \
-    void section##_##claim()
+    COIR_DETAIL_CONFORMS(section, claim, section##_##claim(), ::coir::test::under_each_setting_in_real_time)
 
 /// Waits until every other task waits.
 inline void settle() {
