@@ -24,6 +24,7 @@ std::vector<std::string> messages_of(exception_group const& group) {
     return messages;
 }
 
+// Under no setting: there is no runtime.
 TEST(groups, group_needs_a_task) {
     EXPECT_THROW(scope([](task_group&) {}), no_running_runtime);
 }

@@ -165,24 +165,20 @@ COIR_CONFORMS_ANYWHERE_IN_REAL_TIME(processes, shutdown_waits_for_the_jobs) {
     EXPECT_THROW(pool.submit<&square>(1), executor_shut_down);
 }
 
-TEST(processes, run_in_executor_takes_a_process_pool) {
-    run(runtime_options{.workers = 1}, [] {
-        process_pool_executor pool({.max_workers = 1});
-        EXPECT_EQ(run_in_executor<&square>(pool, 5).get(), 25);
-    });
+COIR_CONFORMS_IN_REAL_TIME(processes, run_in_executor_takes_a_process_pool) {
+    process_pool_executor pool({.max_workers = 1});
+    EXPECT_EQ(run_in_executor<&square>(pool, 5).get(), 25);
 }
 
-TEST(processes, cancelled_task_and_its_job) {
-    run(runtime_options{.workers = 1}, [] {
-        process_pool_executor pool({.max_workers = 1});
-        auto caller = spawn([&] { run_in_executor<&stay>(pool).get(); });
-        while (pool.stats().running == 0) {
-            yield();
-        }
-        caller.cancel();
-        EXPECT_THROW(caller.get(), cancelled);
-        EXPECT_EQ(pool.submit<&square>(2).get(), 4);
-    });
+COIR_CONFORMS_IN_REAL_TIME(processes, cancelled_task_and_its_job) {
+    process_pool_executor pool({.max_workers = 1});
+    auto caller = spawn([&] { run_in_executor<&stay>(pool).get(); });
+    while (pool.stats().running == 0) {
+        yield();
+    }
+    caller.cancel();
+    EXPECT_THROW(caller.get(), cancelled);
+    EXPECT_EQ(pool.submit<&square>(2).get(), 4);
 }
 
 }  // namespace

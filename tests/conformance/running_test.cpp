@@ -232,6 +232,7 @@ TEST(running, runner_that_closes_cancels_its_tasks) {
     });
 }
 
+// Under no setting: the options are what it is about, and no task runs.
 TEST(running, when_a_runner_makes_its_loop) {
     EXPECT_THROW(runtime(runtime_options{.workers = 5'000}), std::invalid_argument);
     runtime const loop(runtime_options{.workers = 2});
@@ -290,16 +291,18 @@ TEST(running, main_may_go_on_after_an_interrupt) {
 }
 
 TEST(running, second_interrupt_takes_effect_at_once) {
-    EXPECT_EXIT(run(runtime_options{.workers = 1, .handle_sigint = true},
-                    [] {
-                        std::raise(SIGINT);
-                        try {
-                            wait_forever();
-                        } catch (cancelled const&) {
+    under_each_setting([](runtime_options const& options) {
+        EXPECT_EXIT(run(interruptible(options),
+                        [] {
                             std::raise(SIGINT);
-                        }
-                    }),
-                ::testing::KilledBySignal(SIGINT), "");
+                            try {
+                                wait_forever();
+                            } catch (cancelled const&) {
+                                std::raise(SIGINT);
+                            }
+                        }),
+                    ::testing::KilledBySignal(SIGINT), "");
+    });
 }
 
 std::atomic<int> interrupts{0};
@@ -458,6 +461,7 @@ COIR_CONFORMS_IN_VIRTUAL_TIME(running, timers_run_in_the_order_of_their_times) {
     EXPECT_EQ(order.entries(), (std::vector<int>{1, 2, 3}));
 }
 
+// Under no setting: there is no runtime.
 TEST(running, outside_of_a_loop_there_is_none) {
     EXPECT_THROW(runtime::current(), no_running_runtime);
     EXPECT_THROW(spawn([] {}), no_running_runtime);

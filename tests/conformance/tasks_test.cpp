@@ -194,6 +194,7 @@ COIR_CONFORMS(tasks, current_task_is_the_one_that_asks) {
     EXPECT_FALSE(current_task() == t.ref());
 }
 
+// Under no setting: there is no runtime.
 TEST(tasks, outside_of_a_loop_there_is_no_current_task) {
     EXPECT_THROW(current_task(), no_running_runtime);
     EXPECT_THROW(all_tasks(), no_running_runtime);

@@ -197,6 +197,7 @@ COIR_CONFORMS(timeouts, timeout_leaves_what_ends_in_time_alone) {
     EXPECT_EQ(current_task().cancelling(), 0u);
 }
 
+// Under no setting: there is no runtime.
 TEST(timeouts, timeout_needs_a_task) {
     EXPECT_THROW(with_timeout(1s, [] {}), no_running_runtime);
 }
