@@ -3,11 +3,11 @@
 // What the workers stand on, without any task: the deque, the injector, and who sleeps and is woken. Plain threads play the
 // workers, many operations a thread. Whatever is lost hangs or is counted.
 
-#include "core/park/idle.hpp"
 #include "core/park/parker.hpp"
 #include "core/queue/deque.hpp"
 #include "core/queue/injector.hpp"
 
+#include "tests/support/sleeping_workers.hpp"
 #include "tests/support/stress.hpp"
 
 #include <coir/core/base/back_off.hpp>
@@ -247,115 +247,15 @@ TEST_F(parking, message_wakes_whoever_it_is_for) {
     }
 }
 
-// Workers as the scheduler has them, who search, steal, sleep and are woken, blocked in a parker instead of a poll and without
-// a time-out. A producer pushes a burst and waits until it has run, so that they fall asleep time and again.
-class sleepers {
-public:
-    explicit sleepers(std::size_t workers) : workers_(workers), idlers_(workers) {}
-
-    struct job {
-        job* queue_next = nullptr;
-        job* child = nullptr;  // pushed by whoever runs this one
-        std::atomic<int>* left = nullptr;
-        thread_parker* done = nullptr;
-        int ran = 0;
-    };
-
-    void push_from_outside(job& first, job& last, std::size_t count) {
-        injector_.push_batch(&first, &last, count);
-        wake(idlers_.choose_sleeper_to_wake());
-    }
-
-    void work(std::size_t self) {
-        auto const own = workers_[self].queue.owner();
-        for (bool searching = false;;) {
-            job* one = own.take_front();
-            if (one == nullptr) {
-                searching = searching || idlers_.try_start_searching();
-                one = searching ? search(self) : nullptr;
-            }
-            if (one != nullptr) {
-                if (searching && idlers_.stop_searching()) {
-                    wake(idlers_.choose_sleeper_to_wake());
-                }
-                searching = false;
-                run(self, *one);
-                continue;
-            }
-            bool const look_everywhere = idlers_.prepare_to_park(self, searching);
-            searching = false;
-            if (stopped_.load(std::memory_order_relaxed)) {
-                static_cast<void>(idlers_.leave_park(self));
-                return;
-            }
-            if (look_everywhere && !all_empty()) {
-                idlers_.cancel_park(self);
-                searching = true;
-                continue;
-            }
-            workers_[self].parker.park();
-            searching = idlers_.leave_park(self);
-        }
-    }
-
-    void stop() {
-        stopped_.store(true, std::memory_order_relaxed);
-        for (int index = idlers_.claim_any_sleeper(); index != idle::k_nobody; index = idlers_.claim_any_sleeper()) {
-            wake(index);
-        }
-    }
-
-    std::size_t asleep() const { return idlers_.sleepers(); }
-
-private:
-    struct worker {
-        thread_parker parker;
-        deque<job> queue;
-    };
-
-    void wake(int index) {
-        if (index != idle::k_nobody) {
-            workers_[static_cast<std::size_t>(index)].parker.unpark();
-        }
-    }
-
-    job* search(std::size_t self) {
-        job* found = nullptr;
-        injector_.pop_batch(
-            8, [&](job* one) { found == nullptr ? void(found = one) : workers_[self].queue.owner().push(one); });
-        for (std::size_t i = 1; found == nullptr && i < workers_.size(); ++i) {
-            auto const victim = workers_[(self + i) % workers_.size()].queue.thief();
-            found = victim.steal_half(workers_[self].queue.owner(), 8).item;
-        }
-        return found;
-    }
-
-    bool all_empty() {
-        bool empty = injector_.empty();
-        for (auto& each : workers_) {
-            empty = empty && each.queue.thief().empty();
-        }
-        return empty;
-    }
-
-    void run(std::size_t self, job& one) {
-        if (one.child != nullptr) {
-            workers_[self].queue.owner().push(one.child);
-            wake(idlers_.choose_sleeper_to_wake());
-        }
-        ++one.ran;
-        auto* const done = one.done;
-        if (one.left->fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            done->unpark();
-        }
-    }
-
-    std::vector<worker> workers_;
-    idle idlers_;
-    injector<job> injector_;
-    std::atomic<bool> stopped_{false};
+struct parking_job {
+    parking_job* queue_next = nullptr;
+    parking_job* child = nullptr;  // pushed by whoever runs this one
+    std::atomic<int>* left = nullptr;
+    thread_parker* done = nullptr;
+    int ran = 0;
 };
 
+// A producer pushes a burst and waits until it has run, so that the workers fall asleep time and again.
 TEST_F(parking, what_is_pushed_runs_though_all_may_sleep) {
 #if COIR_FAULT_POINTS
     faults_.set(k_scheduling_faults, 1'024);  // an operation is so short here that more would be nothing but delays
@@ -367,11 +267,11 @@ TEST_F(parking, what_is_pushed_runs_though_all_may_sleep) {
         std::uint64_t const seed = random()();
         // How many a burst may have: a few keep the workers going to sleep, many keep them from it.
         unsigned const most = below(8) == 0 ? 4 : 1'000;
-        sleepers all(count);
+        test::sleeping_workers<parking_job> all(count, 8);
         std::atomic<std::size_t> producing{producers};
         auto const produce = [&](std::size_t self) {
             std::minstd_rand local(static_cast<unsigned>(seed + self));
-            std::vector<sleepers::job> jobs(most);
+            std::vector<parking_job> jobs(most);
             thread_parker done;
             for (int left = k_jobs / static_cast<int>(producers); left > 0;) {
                 std::size_t const burst = 1 + local() % most;
@@ -392,9 +292,21 @@ TEST_F(parking, what_is_pushed_runs_though_all_may_sleep) {
                 left -= static_cast<int>(burst);
             }
         };
+        auto const work = [&](std::size_t self) {
+            all.work(self, [&](parking_job& one) {
+                if (one.child != nullptr) {
+                    all.push(self, *one.child);
+                }
+                ++one.ran;
+                auto* const done = one.done;
+                if (one.left->fetch_sub(1, std::memory_order_acq_rel) == 1) {
+                    done->unpark();
+                }
+            });
+        };
         on_threads(count + producers, [&](std::size_t self) {
             if (self < count) {
-                all.work(self);
+                work(self);
                 return;
             }
             produce(self - count);

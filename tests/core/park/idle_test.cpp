@@ -2,13 +2,11 @@
 #include "core/park/idle.hpp"
 
 #include "core/park/parker.hpp"
-#include "core/queue/deque.hpp"
-#include "core/queue/injector.hpp"
+
+#include "tests/support/sleeping_workers.hpp"
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <atomic>
 #include <cstddef>
 #include <set>
 #include <string>
@@ -18,9 +16,7 @@
 
 namespace {
 
-using coir::detail::deque;
 using coir::detail::idle;
-using coir::detail::injector;
 using coir::detail::thread_parker;
 
 TEST(idle, chooses_nobody_while_all_are_awake) {
@@ -153,110 +149,30 @@ TEST(idle, worker_that_pushes_chooses_its_sleeping_peer) {
     EXPECT_EQ(two.choose_sleeper_to_wake(), 1);
 }
 
-// Workers as the scheduler writes them, blocked in a parker instead of a poll and without a time-out: a lost wake-up
-// hangs the test. Whoever pushes waits until its item has run, so the workers fall asleep between items all the time.
+// Whoever pushes waits until its job has run, so the workers fall asleep between jobs all the time.
 class idle_stress : public ::testing::TestWithParam<std::size_t> {
 protected:
-    struct item {
-        item* queue_next = nullptr;
+    struct job {
+        job* queue_next = nullptr;
         thread_parker* done = nullptr;
         bool spawns = false;
         int ran = 0;
     };
 
-    struct worker {
-        thread_parker parker;
-        deque<item> queue;
-    };
-
-    idle_stress() : workers_(GetParam()), idlers_(GetParam()) {}
-
-    void wake(int index) {
-        if (index != idle::k_nobody) {
-            workers_[static_cast<std::size_t>(index)].parker.unpark();
-        }
-    }
-
-    void push_from_outside(item& one) {
-        injector_.push(&one);
-        wake(idlers_.choose_sleeper_to_wake());
-    }
-
-    item* search(std::size_t self) {
-        if (item* const one = injector_.pop()) {
-            return one;
-        }
-        for (std::size_t i = 1; i < workers_.size(); ++i) {
-            auto const victim = workers_[(self + i) % workers_.size()].queue.thief();
-            auto const stolen = victim.steal_half(workers_[self].queue.owner(), 8);
-            if (stolen.item != nullptr) {
-                return stolen.item;
-            }
-        }
-        return nullptr;
-    }
-
-    bool all_empty() {
-        bool empty = injector_.empty();
-        for (auto& each : workers_) {
-            empty = empty && each.queue.thief().empty();
-        }
-        return empty;
-    }
-
-    void run(std::size_t self, item& one) {
-        if (one.spawns) {
-            // A child that only another worker can run: this one blocks until it has.
-            thread_parker child_done;
-            item child;
-            child.done = &child_done;
-            workers_[self].queue.owner().push(&child);
-            wake(idlers_.choose_sleeper_to_wake());
-            child_done.park();
-            EXPECT_EQ(child.ran, 1);
-        }
-        ++one.ran;
-        one.done->unpark();
-    }
-
     void work(std::size_t self) {
-        auto own = workers_[self].queue.owner();
-        bool searching = false;
-        for (;;) {
-            item* one = own.take_front();
-            if (one == nullptr) {
-                searching = searching || idlers_.try_start_searching();
-                one = searching ? search(self) : nullptr;
+        workers_.work(self, [this, self](job& one) {
+            if (one.spawns) {
+                // A child that only another worker can run: this one blocks until it has.
+                thread_parker child_done;
+                job child;
+                child.done = &child_done;
+                workers_.push(self, child);
+                child_done.park();
+                EXPECT_EQ(child.ran, 1);
             }
-            if (one != nullptr) {
-                if (searching && idlers_.stop_searching()) {
-                    wake(idlers_.choose_sleeper_to_wake());
-                }
-                searching = false;
-                run(self, *one);
-                continue;
-            }
-            bool const look_everywhere = idlers_.prepare_to_park(self, searching);
-            searching = false;
-            if (stopped_.load(std::memory_order_relaxed)) {
-                (void)idlers_.leave_park(self);
-                return;
-            }
-            if (look_everywhere && !all_empty()) {
-                idlers_.cancel_park(self);
-                searching = true;
-                continue;
-            }
-            workers_[self].parker.park();
-            searching = idlers_.leave_park(self);
-        }
-    }
-
-    void stop() {
-        stopped_.store(true, std::memory_order_relaxed);
-        for (int index = idlers_.claim_any_sleeper(); index != idle::k_nobody; index = idlers_.claim_any_sleeper()) {
-            wake(index);
-        }
+            ++one.ran;
+            one.done->unpark();
+        });
     }
 
     static constexpr int k_rounds = 10'000;
@@ -264,55 +180,46 @@ protected:
     void produce(bool spawning) {
         thread_parker done;
         for (int round = 0; round < k_rounds; ++round) {
-            item one;
+            job one;
             one.done = &done;
             one.spawns = spawning && round % 4 == 0;
-            push_from_outside(one);
+            workers_.push_from_outside(one, one, 1);
             done.park();
             ASSERT_EQ(one.ran, 1);
         }
     }
 
-    std::vector<worker> workers_;
-    idle idlers_;
-    injector<item> injector_;
-    std::atomic<bool> stopped_{false};
+    void run_with_producers(int producers, bool spawning) {
+        std::vector<std::thread> threads;
+        for (std::size_t self = 0; self < workers_.count(); ++self) {
+            threads.emplace_back([this, self] { work(self); });
+        }
+        std::vector<std::thread> others;
+        for (int i = 0; i < producers; ++i) {
+            others.emplace_back([this, spawning] { produce(spawning); });
+        }
+        for (auto& each : others) {
+            each.join();
+        }
+        workers_.stop();
+        for (auto& each : threads) {
+            each.join();
+        }
+        EXPECT_EQ(workers_.asleep(), 0u);
+    }
+
+    coir::test::sleeping_workers<job> workers_{GetParam(), 1};
 };
 
 TEST_P(idle_stress, everything_pushed_from_outside_runs_though_all_may_sleep) {
-    std::vector<std::thread> threads;
-    for (std::size_t self = 0; self < workers_.size(); ++self) {
-        threads.emplace_back([this, self] { work(self); });
-    }
-    std::array<std::thread, 2> producers;
-    for (auto& each : producers) {
-        each = std::thread([this] { produce(false); });
-    }
-    for (auto& each : producers) {
-        each.join();
-    }
-    stop();
-    for (auto& each : threads) {
-        each.join();
-    }
-    EXPECT_EQ(idlers_.sleepers(), 0u);
+    run_with_producers(2, false);
 }
 
 // Needs a second worker.
 class idle_stress_of_several : public idle_stress {};
 
 TEST_P(idle_stress_of_several, what_a_busy_worker_pushes_is_run_by_another_one) {
-    std::vector<std::thread> threads;
-    for (std::size_t self = 0; self < workers_.size(); ++self) {
-        threads.emplace_back([this, self] { work(self); });
-    }
-    std::thread producer([this] { produce(true); });
-    producer.join();
-    stop();
-    for (auto& each : threads) {
-        each.join();
-    }
-    EXPECT_EQ(idlers_.sleepers(), 0u);
+    run_with_producers(1, true);
 }
 
 INSTANTIATE_TEST_SUITE_P(workers, idle_stress, ::testing::Values(1u, 2u, 4u),
