@@ -11,6 +11,12 @@
 #include <new>
 
 namespace coir::detail {
+namespace {
+
+constexpr wait_kind k_blocking_call{"a blocking call"};
+constexpr wait_subject k_in_a_call{&k_blocking_call};
+
+}  // namespace
 
 blocking_section::blocking_section(worker& left) : task_(*left.current_task()), left_(left) {
     COIR_CHECK_NO_LOCK_HELD(task_);  // it may go on on another thread
@@ -24,6 +30,7 @@ blocking_section::blocking_section(worker& left) : task_(*left.current_task()), 
     native = left.native;
     eh = left.eh;
     set_this_blocking_section(this);
+    task_.set_waits_for(&k_in_a_call);
     left.leave_thread();
     if (at_once) {
         left.hand_over_to_spare();
@@ -38,10 +45,11 @@ blocking_section::~blocking_section() {
     if (number_ != k_handed_over && left_.section().take_back(number_)) {
         set_this_blocking_section(nullptr);
         left_.come_back_to(task_);
-        return;
+    } else {
+        task_.suspended_on = current;
+        worker::arrive(switch_fiber(this, *native));
     }
-    task_.suspended_on = current;
-    worker::arrive(switch_fiber(this, *native));
+    task_.set_waits_for(nullptr);
 }
 
 void blocking_section::resume_task() noexcept {

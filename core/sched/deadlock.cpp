@@ -38,12 +38,12 @@ waiting_task describe(task_base& task) {
         result.depends_on = awaited->is_task() ? static_cast<task_base*>(awaited)->id() : 0;
         return result;
     }
-    if (wait_point const* const wait = task.waits_at()) {
-        result.what = wait->kind().text;
-        result.relation = wait->kind().relation;
-        if (wait->object() != nullptr) {
-            result.what += " (" + hexadecimal(wait->object()) + ")";
-            result.depends_on = wait->kind().depends_on != nullptr ? wait->kind().depends_on(wait->object()) : 0;
+    if (wait_subject const* const wait = task.waits_for()) {
+        result.what = wait->kind->text;
+        result.relation = wait->kind->relation;
+        if (wait->object != nullptr) {
+            result.what += " (" + hexadecimal(wait->object) + ")";
+            result.depends_on = wait->kind->depends_on != nullptr ? wait->kind->depends_on(wait->object) : 0;
         }
     }
     return result;

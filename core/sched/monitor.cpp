@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <new>
 #include <string>
 
@@ -26,6 +27,17 @@ constexpr int k_quiet_ticks = 10;
 // times in its first two minutes. Guessed.
 constexpr auto k_ask_again = std::chrono::milliseconds(200);
 constexpr auto k_ask_no_more = std::chrono::minutes(1);
+
+void write_report(worker const& w, std::string const& task, std::chrono::nanoseconds kept) noexcept {
+    try {
+        std::string const place = place_of_thread(w.thread_id());
+        auto const milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(kept).count();
+        std::fprintf(stderr, "coir: task '%s' has kept worker %u for %lld ms without a suspension; it is %s\n",
+                     task.c_str(), w.index(), static_cast<long long>(milliseconds), place.c_str());
+    } catch (std::bad_alloc const&) {
+        std::fputs("coir: a task keeps its worker without a suspension (no memory for its place)\n", stderr);
+    }
+}
 
 }  // namespace
 
@@ -46,6 +58,11 @@ void monitor::stop() noexcept {
     parker_.unpark();
     if (thread_.joinable()) {
         thread_.join();
+    }
+    for (watched& each : watched_) {
+        if (each.writer.joinable()) {
+            each.writer.join();
+        }
     }
 }
 
@@ -140,8 +157,7 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     }
     auto const threshold = home_.options().stall_threshold;
     if (threshold.count() > 0 && !state.reported && now - state.since >= threshold) {
-        report(w, now - state.since);
-        state.reported = true;
+        state.reported = report(w, state, now - state.since);
     }
 }
 
@@ -155,25 +171,36 @@ void monitor::take_over(worker& w) noexcept {
     }
 }
 
-void monitor::report(worker& w, std::chrono::nanoseconds kept) noexcept {
+bool monitor::report(worker& w, watched& state, std::chrono::nanoseconds kept) noexcept {
+    if (state.writing.load(std::memory_order_acquire)) {
+        return false;
+    }
+    if (state.writer.joinable()) {
+        state.writer.join();  // it is on its way out
+    }
     task_base* const task = w.current_task();
     // The record may belong to something else by now, but it is never given back: see try_add_reference().
     if (task == nullptr || !shared_state_base::try_add_reference(static_cast<shared_state_base*>(task))) {
-        return;
+        return true;
     }
-    auto const state = state_ptr<shared_state_base>::adopt(task);
-    if (!state->is_task()) {
-        return;
+    auto const record = state_ptr<shared_state_base>::adopt(task);
+    if (!record->is_task()) {
+        return true;
     }
     try {
-        std::string const place = place_of_thread(w.thread_id());
-        auto const milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(kept).count();
-        std::fprintf(stderr, "coir: task '%s' has kept worker %u for %lld ms without a suspension; it is %s\n",
-                     static_cast<task_base*>(state.get())->name().c_str(), w.index(),
-                     static_cast<long long>(milliseconds), place.c_str());
-    } catch (std::bad_alloc const&) {
-        std::fputs("coir: a task keeps its worker without a suspension (no memory for its name and place)\n", stderr);
+        state.writing.store(true, std::memory_order_relaxed);
+        state.writer = std::thread([this, &w, &state, kept, name = task->name()] {
+            name_this_thread(home_.name_of_threads(), "stall");
+            write_report(w, name, kept);
+            state.writing.store(false, std::memory_order_release);
+        });
+    } catch (std::exception const&) {
+        state.writing.store(false, std::memory_order_relaxed);
+        std::fputs(
+            "coir: a task keeps its worker without a suspension (no memory or no thread to say which, and where)\n",
+            stderr);
     }
+    return true;
 }
 
 }  // namespace coir::detail

@@ -24,7 +24,8 @@
 // A task that blocks its thread in coir::blocking() is looked after as well, more often: section_watch.hpp.
 //
 // A task that keeps its worker beyond runtime_options::stall_threshold, with no other task having its turn, is reported
-// once, with the place where it is.
+// once, with the place where it is. A thread of its own asks for the place and writes: the answer, the loader's lock or
+// stderr may keep it waiting, which must not keep the workers.
 // Go's sysmon and Seastar's stall detector do the like; this one stops nothing and sends no signal to a thread that
 // is inside a system call.
 
@@ -76,6 +77,8 @@ private:
         task_base const* task = nullptr;
         time_point since{};  // when `turns` and `task` were first seen
         bool reported = false;
+        std::atomic<bool> writing{false};  // does `writer` still need `task`, its worker, or stderr?
+        std::thread writer;
     };
 
     void run() noexcept;
@@ -85,7 +88,8 @@ private:
     void pass_a_tick() noexcept;
     void look_after(worker& w, watched& state, time_point now) noexcept;
     void take_over(worker& w) noexcept;
-    void report(worker& w, std::chrono::nanoseconds kept) noexcept;
+    /// False if the one before is not yet written.
+    bool report(worker& w, watched& state, std::chrono::nanoseconds kept) noexcept;
 
     scheduler& home_;
     std::vector<watched> watched_;

@@ -130,9 +130,9 @@ wait_point::wait_point(clock::time_point deadline, cancel_policy policy) : deadl
 wake_reason wait_point::suspend() noexcept {
     if (node.who->is_task()) {
         auto& task = static_cast<task_base&>(*node.who);
-        task.set_waits_at(this);
+        task.set_waits_for(&subject_);
         reason_ = suspend_task(task, deadline_);
-        task.set_waits_at(nullptr);
+        task.set_waits_for(nullptr);
     } else {
         reason_ = static_cast<thread_waiter*>(node.who)->sleep_until(deadline_);
     }

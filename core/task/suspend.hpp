@@ -63,21 +63,15 @@ public:
 
     waiter& who() const noexcept { return *node.who; }
 
-    /// For reports, before suspend(): what is waited for, and the object if its address tells anybody something.
-    void is_for(wait_kind const& kind, void const* object = nullptr) noexcept {
-        kind_ = &kind;
-        object_ = object;
-    }
-    wait_kind const& kind() const noexcept { return *kind_; }
-    void const* object() const noexcept { return object_; }
+    /// For reports, before suspend().
+    void is_for(wait_kind const& kind, void const* object = nullptr) noexcept { subject_ = {&kind, object}; }
 
     /// For a wait in one list, of nothing but waiters.
     wait_node node;
 
 private:
     clock::time_point const deadline_;
-    wait_kind const* kind_ = &k_waits_for_something;
-    void const* object_ = nullptr;
+    wait_subject subject_;
     wake_reason reason_ = wake_reason::none;
 };
 

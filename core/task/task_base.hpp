@@ -157,10 +157,10 @@ public:
     /// Does it wait for another one, to which a cancellation goes? For tests and reports.
     bool forwards_cancel() const noexcept { return (cancel_.load(memory_order_seq_cst) & k_forwarding) != 0; }
 
-    // For reports, while the task is suspended and nothing can resume it: the wait in which it is, or the task or future
-    // that it awaits.
-    void set_waits_at(wait_point const* wait) noexcept { waits_at_.store(wait, memory_order_relaxed); }
-    wait_point const* waits_at() const noexcept { return waits_at_.load(memory_order_relaxed); }
+    // For reports, while the task is suspended and nothing can resume it, or outside of its worker: what it waits for, or the
+    // task or future that it awaits.
+    void set_waits_for(wait_subject const* what) noexcept { waits_for_.store(what, memory_order_relaxed); }
+    wait_subject const* waits_for() const noexcept { return waits_for_.load(memory_order_relaxed); }
     shared_state_base* awaits() const noexcept { return forwards_cancel() ? awaiting_ : nullptr; }
 
     // Its time limits in force. By any thread: a generator's body may be left, or move its limit, on another task than
@@ -317,7 +317,7 @@ private:
     std::uint64_t parent_id_;
     shared_state_base* parent_;              // perhaps gone: see parent()
     shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding is set
-    atomic<wait_point const*> waits_at_{nullptr};
+    atomic<wait_subject const*> waits_for_{nullptr};
     suspension_hook* hook_ = nullptr;
     time_limit* limits_ = nullptr;           // the last one entered first; under cancel_'s lock
     task_base* awaiter_in_place_ = nullptr;  // on whose stack this one runs, until it first suspends

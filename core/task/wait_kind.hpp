@@ -19,4 +19,10 @@ struct wait_kind {
 
 inline constexpr wait_kind k_waits_for_something{"something"};
 
+/// And the object, if its address tells anybody something.
+struct wait_subject {
+    wait_kind const* kind = &k_waits_for_something;
+    void const* object = nullptr;
+};
+
 }  // namespace coir::detail

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "tests/support/running.hpp"
+
 #include <coir/coir.hpp>
 #include <coir/testing.hpp>
 
@@ -13,6 +15,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <exception>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -293,6 +296,27 @@ TEST(deadlock, report_comes_on_request_where_it_is_not_certain) {
         EXPECT_NO_THROW(right.get());
         sleeper.cancel();
     }
+}
+
+TEST(deadlock, report_on_request_names_a_call_that_blocks_its_thread) {
+    coir::runtime home(runtime_options{.workers = 1});
+    std::latch over(1);
+    std::atomic<bool> inside = false;
+    coir::event afterwards;
+    auto caller = home.spawn(task_options{.name = "caller"}, [&] {
+        coir::blocking([&] {
+            inside = true;
+            over.wait();
+        });
+        afterwards.wait();
+    });
+    coir::test::yield_until([&] { return inside.load(); });
+    EXPECT_THAT(home.describe_waits(1h).value_or(""), HasSubstr("task 'caller' waits for a blocking call"));
+    over.count_down();
+    coir::test::yield_until_waiting(caller);
+    EXPECT_THAT(home.describe_waits(1h).value_or(""), HasSubstr("task 'caller' waits for an event"));
+    afterwards.set();
+    caller.get();
 }
 
 TEST(deadlock, report_on_request_wants_a_runtime_at_rest) {

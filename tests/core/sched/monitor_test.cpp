@@ -12,9 +12,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,6 +27,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace coir {
@@ -290,6 +294,67 @@ TEST(stall_report, asks_a_thread_that_needs_no_lock_to_answer) {
                   [](captured_errors& errors) { EXPECT_TRUE(compute_until_reported(errors, "thrower")); });
     reported = true;
     other.join();
+}
+
+// Does a thread wait to write to standard error? The kernel's word: number of the call (1 is write), first argument.
+bool somebody_writes_errors() {
+    namespace fs = std::filesystem;
+    for (auto const& thread : fs::directory_iterator("/proc/self/task")) {
+        std::string line;
+        std::getline(std::ifstream(thread.path() / "syscall"), line);
+        if (line.starts_with(std::to_string(SYS_write) + " 0x2 ")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Whatever keeps the report from being written, here a pipe that is full: the monitor goes on.
+TEST(stall_report, that_nobody_reads_does_not_keep_the_monitor) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    std::string const filling(4096, '.');
+    for (std::size_t size = filling.size(); size != 0;) {
+        size = ::write(ends[1], filling.data(), size) > 0 ? size : size / 2;
+    }
+    ASSERT_EQ(::fcntl(ends[1], F_SETFL, 0), 0);  // whoever writes waits
+    int const saved = ::dup(2);
+    ::dup2(ends[1], 2);
+    std::string report;
+    std::atomic<bool> over{false};
+    std::thread reader;
+    {
+        runtime home(runtime_options{.workers = 1, .stall_threshold = 20ms});
+        auto t = home.spawn(task_options{.name = "clogger"}, [&] {
+            EXPECT_TRUE(compute_until([] { return somebody_writes_errors(); }));
+            // The worker is handed over by the monitor only: nothing was ready when this began.
+            std::atomic<bool> ran{false};
+            blocking([&] {
+                auto const other = home.spawn([&ran] { ran = true; });
+                EXPECT_TRUE(compute_until([&] {
+                    std::this_thread::yield();
+                    return ran.load();
+                }));
+            });
+        });
+        t.wait();
+        EXPECT_TRUE(somebody_writes_errors());
+        reader = std::thread([&] {
+            for (ssize_t size = 0; size > 0 || !over;) {
+                char buffer[4096];
+                size = std::max<ssize_t>(::read(ends[0], buffer, sizeof buffer), 0);
+                report.append(buffer, static_cast<std::size_t>(size));
+                std::this_thread::yield();
+            }
+        });
+    }
+    over = true;
+    reader.join();
+    ::dup2(saved, 2);
+    ::close(saved);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    EXPECT_EQ(count_of(report, "'clogger' has kept worker 0"), 1u) << report;
 }
 
 // A busy machine may take the core away from the worker for longer than the threshold, and rightly so that is reported. What
