@@ -354,7 +354,8 @@ TEST(stall_report, that_nobody_reads_does_not_keep_the_monitor) {
     ::close(saved);
     ::close(ends[0]);
     ::close(ends[1]);
-    EXPECT_EQ(count_of(report, "'clogger' has kept worker 0"), 1u) << report;
+    // Once, but for a worker that has no core when the task is back.
+    EXPECT_GE(count_of(report, "'clogger' has kept worker 0"), 1u) << report;
 }
 
 // A busy machine may take the core away from the worker for longer than the threshold, and rightly so that is reported. What
