@@ -214,9 +214,9 @@ void drive(account& in, channel<shared_connection>& readers, std::uint64_t seed,
 
 TEST_F(descriptors, each_reads_its_own_though_numbers_are_used_again_at_once) {
     constexpr int k_drivers = 8;
-    constexpr int k_connections = 100;
+    int const connections = test::rounds{.plain = 100, .sanitized = 500}.here();
     std::uint64_t reused = 0;
-    while (another_round({.plain = 4, .asan = 20, .tsan = 20}, 0)) {
+    while (another_round({.plain = 4, .sanitized = 120, .seconds = 60})) {
         account in;
         runtime rt(runtime_options{.workers = workers()});
         channel<shared_connection> open(below(3));
@@ -230,7 +230,7 @@ TEST_F(descriptors, each_reads_its_own_though_numbers_are_used_again_at_once) {
         });
         std::vector<task<void>> drivers;
         for (int i = 0; i < k_drivers; ++i) {
-            drivers.push_back(rt.spawn([&, seed = random()()] { drive(in, open, seed, k_connections); }));
+            drivers.push_back(rt.spawn([&, seed = random()()] { drive(in, open, seed, connections); }));
         }
         {
             test::cancels const some(rt, readers, random()());

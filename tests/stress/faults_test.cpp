@@ -39,8 +39,10 @@ protected:
     // Only what a test asks for.
     faults() { faults_.set(detail::k_scheduling_faults, 0); }
 
+    // An operation is a visit to a place that a test makes strike, or a task.
     static void expect_hits(std::initializer_list<fault_point> points) {
         for (fault_point const point : points) {
+            did(fault_plan::visits(point));
             EXPECT_GT(fault_plan::hits(point), 0u)
                 << name_of(point) << " was asked " << fault_plan::visits(point) << " times and never struck";
         }
@@ -265,6 +267,7 @@ TEST_F(faults, a_descriptor_that_cannot_be_watched_is_an_error_and_works_the_nex
         EXPECT_EQ(reader.get(), 1u);
         EXPECT_EQ(one, sent);
     });
+    did(2);
 }
 
 // --- memory ---------------------------------------------------------------------------------------------------------
@@ -337,6 +340,7 @@ TEST_F(faults, group_that_cannot_spawn_any_more_loses_no_child) {
             EXPECT_EQ(begun, ended);
             EXPECT_TRUE(refused || ended == 600);
             hits += refused;
+            did(static_cast<std::uint64_t>(begun));
             faults_.set(fault_point::record_memory, 0).set(fault_point::queue_memory, 0);
         });
     }
@@ -396,6 +400,7 @@ TEST_F(faults, blocking_without_memory_for_a_thread_tells_its_caller_and_works_t
         EXPECT_EQ(fault_plan::hits(fault_point::stack_memory), 1u);
         EXPECT_EQ(blocking([] { return 3; }), 3);
     });
+    did(2);
 }
 
 TEST_F(faults, waits_without_memory_for_their_deadline_are_refused_and_take_nothing) {
@@ -431,6 +436,7 @@ TEST_F(faults, waits_without_memory_for_their_deadline_are_refused_and_take_noth
         }
         EXPECT_EQ(sum, last * (last + 1) / 2);
         EXPECT_GT(refused, 0);
+        did(static_cast<std::uint64_t>(last + refused));
     });
 }
 

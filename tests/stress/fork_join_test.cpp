@@ -93,7 +93,7 @@ std::uint64_t forked_tree(std::uint64_t node, int depth, std::uint64_t seed, std
 }
 
 TEST_F(fork_joins, trees_of_calls_that_suspend_have_the_result_of_plain_recursion) {
-    while (another_round(10, 0)) {
+    while (another_round(10)) {
         runtime rt(runtime_options{.workers = workers()});
         std::atomic<int> calls{0};
         std::vector<task<void>> roots;

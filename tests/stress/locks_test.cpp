@@ -37,12 +37,12 @@ using std::chrono::microseconds;
 using test::a_blink;
 
 TEST_F(locks, shared_mutex_excludes_and_is_free_at_the_end) {
-    while (another_round({.plain = 100, .asan = 40, .tsan = 40}, 12 * 300)) {
+    while (another_round({.plain = 20, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
         shared_mutex m;
         std::atomic<int> readers{0};
         std::atomic<int> writers{0};
-        auto const users = test::repeating(rt, 12, 300, random(), [&](std::mt19937_64& local) {
+        auto const users = test::repeating(rt, 12, 1'500, random(), [&](std::mt19937_64& local) {
             bool const bounded = local() % 2 == 0;
             if (local() % 3 == 0) {
                 if (bounded ? !m.try_lock_for(a_blink(local)) : (m.lock(), false)) {
@@ -70,11 +70,11 @@ TEST_F(locks, shared_mutex_excludes_and_is_free_at_the_end) {
 }
 
 TEST_F(locks, recursive_mutex_excludes_and_is_free_at_the_end) {
-    while (another_round({.plain = 50, .asan = 40, .tsan = 40}, 10 * 300)) {
+    while (another_round({.plain = 10, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
         recursive_mutex m;
         int inside = 0;
-        auto const users = test::repeating(rt, 10, 300, random(), [&](std::mt19937_64& local) {
+        auto const users = test::repeating(rt, 10, 1'500, random(), [&](std::mt19937_64& local) {
             test::ends_in_time(local, [&] {
                 std::unique_lock const outer(m);
                 EXPECT_EQ(++inside, 1);
@@ -94,7 +94,7 @@ TEST_F(locks, recursive_mutex_excludes_and_is_free_at_the_end) {
 
 // Some count down, some wait; who gave up, or was cancelled, comes again. Nobody passes before the last has counted.
 TEST_F(locks, latch_lets_everybody_pass_when_the_last_has_counted) {
-    while (another_round(30, 12)) {
+    while (another_round(30)) {
         runtime rt(runtime_options{.workers = workers()});
         constexpr int k_counters = 8;
         latch l(k_counters);
@@ -118,10 +118,10 @@ TEST_F(locks, latch_lets_everybody_pass_when_the_last_has_counted) {
 
 // Parties that are cancelled, or give up, come again. Every round that ends has n different indices, so the sum tells how many there were.
 TEST_F(locks, barrier_lets_whole_rounds_pass) {
-    while (another_round({.plain = 50, .asan = 40, .tsan = 40}, 4 * 200)) {
+    while (another_round({.plain = 10, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
         constexpr int k_parties = 4;
-        constexpr int k_rounds = 200;
+        constexpr int k_rounds = 1'000;
         barrier b(k_parties);
         std::vector<std::atomic<int>> taken(k_parties);
         auto const parties = test::running(rt, k_parties, random(), [&, passed = 0](std::mt19937_64& local) mutable {
@@ -218,10 +218,10 @@ TEST_F(locks, call_once_succeeds_once_whoever_fails_before) {
 // may have given up or been cancelled.
 TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
     runtime rt(runtime_options{.workers = workers()});
-    auto const destroy = [&](auto p, auto const& wait, auto const& let_pass) {
-        test::destroy_when_let_pass(rt, std::move(p), random(), wait, let_pass);
-    };
-    while (another_round(150, 10)) {
+    auto const one_of_each_kind = [&](std::mt19937_64& seeds) {
+        auto const destroy = [&](auto p, auto const& wait, auto const& let_pass) {
+            test::destroy_when_let_pass(rt, std::move(p), seeds, wait, let_pass);
+        };
         destroy(
             std::make_unique<latch>(1), [](latch& l, auto& local) { return l.wait_for(a_blink(local)); },
             [](latch& l) { l.count_down(); });
@@ -250,7 +250,7 @@ TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
             },
             unlock);
         destroy(
-            std::make_unique<channel<int>>(below(2)),
+            std::make_unique<channel<int>>(seeds() % 2),
             [](channel<int>& ch, auto& local) {
                 int item = 0;
                 return ch.pop_for(a_blink(local), item) == channel_status::success;
@@ -309,7 +309,8 @@ TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
             future<int> from = to.get_future();
         };
         destroy(
-            std::unique_ptr<several>(new several{.pick = below(3), .items = channel<int>(below(2))}),
+            std::unique_ptr<several>(
+                new several{.pick = static_cast<unsigned>(seeds() % 3), .items = channel<int>(seeds() % 2)}),
             [](several& s, auto& local) {
                 auto const ignored = [](int) {};
                 return select(on_pop(s.items, ignored), on_ready(s.happened, [] {}), on_ready(s.from, ignored),
@@ -353,17 +354,20 @@ TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
             std::make_unique<result>(),
             [](result& r, auto& local) { return r.from.wait_for(a_blink(local)) == std::future_status::ready; },
             [](result& r) { r.to.set_value(1); });
+    };
+    while (another_round({.plain = 2, .sanitized = 20})) {
+        test::in_parallel(rt, 8, 20, random(), one_of_each_kind);
     }
 }
 
 // The same with those that nobody in particular lets pass: who has gone through last destroys it.
 TEST_F(locks, what_all_have_gone_through_may_be_destroyed_at_once) {
     runtime rt(runtime_options{.workers = workers()});
-    while (another_round(150, 2 * 3)) {
-        test::destroy_when_all_are_through(rt, std::make_unique<barrier>(3), 3, random(), [](barrier& b, auto& local) {
+    auto const one_of_each_kind = [&](std::mt19937_64& seeds) {
+        test::destroy_when_all_are_through(rt, std::make_unique<barrier>(3), 3, seeds, [](barrier& b, auto& local) {
             return test::ends_in_time(local, [&b] { b.arrive_and_wait(); });
         });
-        test::destroy_when_all_are_through(rt, std::make_unique<once_flag>(), 3, random(),
+        test::destroy_when_all_are_through(rt, std::make_unique<once_flag>(), 3, seeds,
                                            [](once_flag& flag, auto& local) {
                                                try {
                                                    return test::ends_in_time(local, [&] {
@@ -378,7 +382,7 @@ TEST_F(locks, what_all_have_gone_through_may_be_destroyed_at_once) {
                                                    return false;
                                                }
                                            });
-        test::destroy_when_all_are_through(rt, std::make_unique<recursive_mutex>(), 3, random(),
+        test::destroy_when_all_are_through(rt, std::make_unique<recursive_mutex>(), 3, seeds,
                                            [](recursive_mutex& m, auto& local) {
                                                return test::ends_in_time(local, [&] {
                                                    std::lock_guard const outer(m);
@@ -386,6 +390,9 @@ TEST_F(locks, what_all_have_gone_through_may_be_destroyed_at_once) {
                                                    std::lock_guard const inner(m);
                                                });
                                            });
+    };
+    while (another_round({.plain = 2, .sanitized = 20})) {
+        test::in_parallel(rt, 8, 20, random(), one_of_each_kind);
     }
 }
 

@@ -62,12 +62,10 @@ int not_taken_once(std::vector<item> const& items, int rounds) {
 // The owner works at both ends, in bursts that make the deque grow from two slots and the indices wrap; all the others steal,
 // one or half of what is there.
 TEST_F(queues, deque_hands_out_each_item_once_whoever_takes_it) {
-#if COIR_FAULT_POINTS
-    faults_.set(k_scheduling_faults, 1'024);  // an operation is so short here that more would be nothing but delays
-#endif
+    few_faults();
     constexpr std::size_t k_items = 200'000;
     std::vector<item> items(k_items);
-    while (another_round({.plain = 4, .asan = 50, .tsan = 50}, k_items)) {
+    while (another_round({.plain = 4, .sanitized = 50, .seconds = 60}, k_items)) {
         deque<item> queue({.capacity = 2,
                            .first_index = std::numeric_limits<std::int64_t>::max() -
                                           static_cast<std::int64_t>(below(2 * static_cast<unsigned>(k_items)))});
@@ -136,7 +134,7 @@ TEST_F(queues, deque_hands_out_each_item_once_whoever_takes_it) {
 TEST_F(queues, injector_hands_out_each_item_once_and_in_order) {
     constexpr std::size_t k_items = 200'000;
     std::vector<item> items(k_items);
-    while (another_round({.plain = 4, .asan = 50, .tsan = 50}, k_items)) {
+    while (another_round({.plain = 4, .sanitized = 50, .seconds = 60}, k_items)) {
         injector<item> queue;
         std::size_t const threads = workers();
         std::size_t const producers = 1 + below(static_cast<unsigned>(threads) - 1);
@@ -202,7 +200,7 @@ TEST_F(parking, message_wakes_whoever_it_is_for) {
         thread_parker parker;
         std::atomic<std::uint32_t> messages{0};
     };
-    while (another_round({.plain = 6, .asan = 200, .tsan = 200}, k_wakes)) {
+    while (another_round({.plain = 6, .sanitized = 200, .seconds = 60}, k_wakes)) {
         std::vector<mailbox> boxes(workers());
         std::uint64_t const seed = random()();
         std::atomic<std::uint64_t> wakes{0};
@@ -257,11 +255,9 @@ struct parking_job {
 
 // A producer pushes a burst and waits until it has run, so that the workers fall asleep time and again.
 TEST_F(parking, what_is_pushed_runs_though_all_may_sleep) {
-#if COIR_FAULT_POINTS
-    faults_.set(k_scheduling_faults, 1'024);  // an operation is so short here that more would be nothing but delays
-#endif
+    few_faults();
     constexpr int k_jobs = 50'000;
-    while (another_round({.plain = 6, .asan = 200, .tsan = 200}, k_jobs)) {
+    while (another_round({.plain = 6, .sanitized = 200, .seconds = 60}, k_jobs)) {
         std::size_t const count = workers();
         std::size_t const producers = 1 + below(2);
         std::uint64_t const seed = random()();

@@ -35,14 +35,14 @@ using test::a_blink;
 // Everybody pushes and pops on two of three channels by select(), some by plain calls, and is cancelled now and then. What
 // was pushed is what was popped.
 TEST_F(choices, select_loses_and_doubles_no_item) {
-    while (another_round(8, 8 * 300)) {
+    while (another_round({.plain = 4, .sanitized = 60})) {
         runtime rt(runtime_options{.workers = workers()});
         std::vector<std::unique_ptr<channel<int>>> channels;
         for (int i = 0; i < 3; ++i) {
             channels.push_back(std::make_unique<channel<int>>(below(3)));
         }
         constexpr int k_users = 8;
-        constexpr int k_each = 300;
+        constexpr int k_each = 1'500;
         std::vector<std::atomic<int>> pushed(k_users * k_each);
         std::vector<std::atomic<int>> popped(k_users * k_each);
         auto count = [](std::vector<std::atomic<int>>& where, int item) {
@@ -94,12 +94,12 @@ TEST_F(choices, select_loses_and_doubles_no_item) {
 
 // Tasks that only push or pop by select() on both of two channels: an even number of partners, so that all come through.
 TEST_F(choices, selects_on_both_ends_find_each_other) {
-    while (another_round(8, 8 * 300)) {
+    while (another_round({.plain = 4, .sanitized = 60}, 8 * 1'500)) {
         runtime rt(runtime_options{.workers = workers()});
         channel<int> a;
         channel<int> b;
         constexpr int k_pairs = 4;
-        constexpr int k_each = 300;
+        constexpr int k_each = 1'500;
         std::atomic<int> pushes{0};
         std::atomic<int> pops{0};
         std::vector<task<void>> users;
@@ -165,7 +165,7 @@ TEST_F(choices, select_on_events_and_futures_takes_one) {
 
 // Two ends of a pipe: what a write made readable is read once by one of those who choose, whatever else ends their wait.
 TEST_F(choices, select_on_descriptors_reads_every_byte_once) {
-    while (another_round(5, 300)) {
+    while (another_round(5)) {
         runtime rt(runtime_options{.workers = workers()});
         int ends[2] = {-1, -1};
         ASSERT_EQ(::pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
@@ -282,7 +282,7 @@ protected:
 };
 
 TEST_F(item_queues, lose_and_double_no_item_and_join_sees_all_done) {
-    while (another_round(4, 3 * 4 * 300)) {
+    while (another_round(4)) {
         loses_and_doubles_no_item<queue<int>>();
         loses_and_doubles_no_item<lifo_queue<int>>();
         loses_and_doubles_no_item<priority_queue<int>>();

@@ -248,7 +248,7 @@ ending ending_of(shared_future<int> const& f) {
 // wait. All see the same result.
 TEST_F(task_waits, future_has_one_result_whoever_sets_it_or_gives_it_up) {
     runtime rt(runtime_options{.workers = workers()});
-    while (another_round(300, 6)) {
+    while (another_round(300, 2)) {
         promise<int> p;
         shared_future<int> const f = p.get_future().share();
         std::atomic<int> set{0};
@@ -377,7 +377,7 @@ void combine_somehow(std::atomic<int>& here, std::mt19937_64& random) {
 }
 
 TEST_F(task_waits, combinators_leave_no_child_behind_however_they_end) {
-    while (another_round(5, 8 * 80)) {
+    while (another_round(5)) {
         // Of several failures gather() throws the first.
         runtime rt(runtime_options{.workers = workers(), .on_unhandled_exception = [](auto const&...) {}});
         std::atomic<int> ended{0};
@@ -405,7 +405,7 @@ TEST_F(task_waits, combinators_leave_no_child_behind_however_they_end) {
 
 // A call either runs or was taken back, and its caller knows which.
 TEST_F(task_waits, delayed_calls_run_once_or_were_taken_back) {
-    while (another_round(10, 6 * 100)) {
+    while (another_round(10)) {
         runtime rt(runtime_options{.workers = workers()});
         std::atomic<int> ran{0};
         std::atomic<int> called{0};

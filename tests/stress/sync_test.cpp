@@ -23,12 +23,15 @@ namespace {
 using waits = test::stress;
 using test::a_blink;
 
+// By each of the tasks, in one round.
+constexpr int k_calls = 1'500;
+
 TEST_F(waits, semaphore_keeps_its_permits) {
-    while (another_round({.plain = 100, .asan = 40, .tsan = 40}, 12 * 300)) {
+    while (another_round({.plain = 20, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
         bounded_semaphore permits(3);
         std::atomic<int> inside{0};
-        auto const users = test::repeating(rt, 12, 300, random(), [&](std::mt19937_64& local) {
+        auto const users = test::repeating(rt, 12, k_calls, random(), [&](std::mt19937_64& local) {
             if (local() % 2 == 0 ? !permits.try_acquire_for(a_blink(local)) : (permits.acquire(), false)) {
                 return;
             }
@@ -51,11 +54,11 @@ TEST_F(waits, semaphore_keeps_its_permits) {
 }
 
 TEST_F(waits, mutex_excludes_and_is_free_at_the_end) {
-    while (another_round({.plain = 100, .asan = 40, .tsan = 40}, 10 * 300)) {
+    while (another_round({.plain = 20, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
         timed_mutex m;
         int inside = 0;
-        auto const users = test::repeating(rt, 10, 300, random(), [&](std::mt19937_64& local) {
+        auto const users = test::repeating(rt, 12, k_calls, random(), [&](std::mt19937_64& local) {
             if (local() % 2 == 0 ? !m.try_lock_for(a_blink(local)) : (m.lock(), false)) {
                 return;
             }
@@ -71,11 +74,11 @@ TEST_F(waits, mutex_excludes_and_is_free_at_the_end) {
 }
 
 TEST_F(waits, channel_loses_and_doubles_no_item) {
-    while (another_round({.plain = 100, .asan = 40, .tsan = 40}, 4 * 400)) {
+    while (another_round({.plain = 20, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
         channel<int> ch(below(4));
-        constexpr int k_pushers = 4;
-        constexpr int k_each = 400;
+        constexpr int k_pushers = 6;
+        constexpr int k_each = k_calls;
         std::atomic<int> next{0};
         std::vector<std::atomic<int>> pushed(k_pushers * k_each);
         std::vector<std::atomic<int>> popped(k_pushers * k_each);
@@ -86,7 +89,7 @@ TEST_F(waits, channel_loses_and_doubles_no_item) {
                 pushed[static_cast<std::size_t>(item)].fetch_add(1);
             }
         });
-        auto const poppers = test::running(rt, 3, random(), [&](std::mt19937_64& local) {
+        auto const poppers = test::running(rt, 5, random(), [&](std::mt19937_64& local) {
             int item = -1;
             auto status = channel_status::success;
             if (local() % 2 == 0) {
@@ -114,7 +117,7 @@ TEST_F(waits, channel_loses_and_doubles_no_item) {
 }
 
 TEST_F(waits, condition_variable_wakes_somebody_for_each_notification) {
-    while (another_round({.plain = 100, .asan = 40, .tsan = 40}, 1'000)) {
+    while (another_round({.plain = 20, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
         mutex m;
         condition_variable cv;
@@ -143,7 +146,7 @@ TEST_F(waits, condition_variable_wakes_somebody_for_each_notification) {
             return true;
         });
         test::cancels const some(rt, takers, random()());
-        constexpr int k_tokens = 1'000;
+        constexpr int k_tokens = 5'000;
         for (int n = 0; n < k_tokens; ++n) {
             {
                 std::lock_guard const guard(m);
@@ -167,7 +170,7 @@ TEST_F(waits, condition_variable_wakes_somebody_for_each_notification) {
 }
 
 TEST_F(waits, event_lets_everybody_pass_in_the_end) {
-    while (another_round(50, 30)) {
+    while (another_round(50)) {
         runtime rt(runtime_options{.workers = workers()});
         event e;
         std::atomic<int> passed{0};
@@ -185,9 +188,9 @@ TEST_F(waits, event_lets_everybody_pass_in_the_end) {
 
 // Receivers may skip values, but count what they skip, and see the last one; the watch goes while they still wait.
 TEST_F(waits, watch_receivers_account_for_every_change) {
-    while (another_round({.plain = 50, .asan = 40, .tsan = 40}, 500)) {
+    constexpr std::uint64_t k_changes = 2'000;
+    while (another_round({.plain = 20, .sanitized = 80}, k_changes)) {
         runtime rt(runtime_options{.workers = workers()});
-        constexpr std::uint64_t k_changes = 500;
         auto w = std::make_unique<watch<std::uint64_t>>(0);
         std::vector<task<void>> followers;
         std::atomic<int> started{0};  // one that is cancelled before never runs
@@ -196,7 +199,8 @@ TEST_F(waits, watch_receivers_account_for_every_change) {
                 started.fetch_add(1);
                 std::mt19937_64 local(seed);
                 std::uint64_t last = 0;
-                for (bool more = true; more;) {
+                std::uint64_t calls = 0;
+                for (bool more = true; more; ++calls) {
                     try {
                         if (local() % 2 == 0) {
                             std::uint64_t const changes = r.changed();
@@ -211,6 +215,7 @@ TEST_F(waits, watch_receivers_account_for_every_change) {
                     }
                 }
                 EXPECT_EQ(last, k_changes);
+                did(calls);
             }));
         }
         test::yield_until([&] { return started == 6; });
@@ -226,7 +231,7 @@ TEST_F(waits, watch_receivers_account_for_every_change) {
 // Whatever ends the wait for a tick, all come at multiples of the period, each once.
 TEST_F(waits, interval_ticks_at_multiples_of_its_period) {
     auto const k_period = std::chrono::microseconds(20);
-    while (another_round(5, 6 * 200)) {
+    while (another_round(5)) {
         runtime rt(runtime_options{.workers = workers()});
         auto const owners = test::repeating(
             rt, 6, 200, random(),

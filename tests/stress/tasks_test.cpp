@@ -52,7 +52,7 @@ int grow(std::uint64_t seed, int levels) {
 }
 
 TEST_F(tasks, tree_has_the_same_number_of_nodes_on_any_number_of_workers) {
-    while (another_round(5, 0)) {
+    while (another_round(5)) {
         auto const seed = random()();
         int const alone = run(runtime_options{.workers = 1}, grow, seed, 8);
         EXPECT_EQ(run(runtime_options{.workers = workers()}, grow, seed, 8), alone);
@@ -185,7 +185,7 @@ TEST_F(tasks, time_outs_race_with_what_they_limit) {
 }
 
 TEST_F(tasks, runtimes_come_and_go_while_others_spawn_into_them) {
-    while (another_round(30, 0)) {
+    while (another_round(30)) {
         runtime rt(runtime_options{.workers = workers()});
         std::vector<std::thread> spawners;
         std::atomic<int> begun{0};
@@ -223,7 +223,7 @@ TEST_F(tasks, runtimes_come_and_go_while_others_spawn_into_them) {
 // Threads spawn, wake, set results and cancel while the runtime is shut down. Whatever a task waits for, it ends.
 TEST_F(tasks, runtime_ends_whoever_still_spawns_wakes_and_cancels) {
     constexpr std::size_t k_waiting = 60;
-    while (another_round({.plain = 20, .asan = 60, .tsan = 60}, 0)) {
+    while (another_round({.plain = 20, .sanitized = 600, .seconds = 60})) {
         semaphore permits(0);
         event sometimes;
         std::vector<promise<int>> promises(k_waiting);
@@ -336,6 +336,7 @@ TEST_F(tasks, interrupt_at_the_end_of_a_run_reaches_nobody_else) {
     }
     user.join();
     std::signal(SIGINT, before);
+    did(static_cast<std::uint64_t>(rounds));
 }
 
 }  // namespace

@@ -28,6 +28,8 @@ using test::a_blink;
 
 // --- the heaps ---------------------------------------------------------------------------------------------------------
 
+// An operation is a timer that is set, taken back (or found to have fired), or fired.
+//
 // A clock that threads push on, and one heap a worker. Whoever sleeps is played by a node that goes from worker to worker: the
 // one that has it sets it in its own heap, or takes it back from wherever it is. Meanwhile any worker fires what is due
 // in any heap, as in a take-over.
@@ -38,14 +40,17 @@ public:
     void work(std::size_t self, std::uint64_t seed, int times) {
         std::minstd_rand local(static_cast<unsigned>(seed + self));
         auto& own = heaps_[self];
+        std::uint64_t operations = 0;
         for (int i = 0; i < times; ++i) {
             sleeper& s = sleepers_[local() % sleepers_.size()];
             if (!s.busy.exchange(true, std::memory_order_acquire)) {
                 if (s.set) {
                     s.take_back();
+                    ++operations;
                 }
                 if (local() % 8 != 0) {
                     s.set_in(own, now() + clock::duration(local() % 2'000));
+                    ++operations;
                 }
                 s.busy.store(false, std::memory_order_release);
             }
@@ -54,6 +59,7 @@ public:
             }
             now_.fetch_add(1, std::memory_order_relaxed);
         }
+        test::stress::did(operations);
     }
 
     // What is still set is fired, all of it.
@@ -73,6 +79,7 @@ public:
         EXPECT_EQ(wrong, 0);
         // Few are taken back again as soon as they are set, and perhaps all of them always before they are due.
         EXPECT_TRUE(fired_ != 0 || sleepers_.size() < 20);
+        test::stress::did(fired_);
     }
 
 private:
@@ -125,12 +132,9 @@ public:
 };
 
 TEST_F(timers, each_fires_once_or_was_taken_back_whichever_worker_has_it) {
-#if COIR_FAULT_POINTS
-    faults_.set(detail::k_scheduling_faults,
-                1'024);  // an operation is so short here that more would be nothing but delays
-#endif
+    few_faults();
     constexpr int k_times = 50'000;
-    while (another_round({.plain = 6, .asan = 200, .tsan = 200}, k_times)) {
+    while (another_round({.plain = 6, .sanitized = 110, .seconds = 60})) {
         std::size_t const count = workers();
         heaps all(count, 1 + below(500));
         all.prepare();
@@ -157,7 +161,7 @@ TEST_F(timers, each_fires_once_or_was_taken_back_whichever_worker_has_it) {
 TEST_F(timers, sleepers_wake_in_time_though_others_compute_and_cancel) {
     constexpr int k_sleepers = 24;
     constexpr int k_each = 200;
-    while (another_round({.plain = 3, .asan = 6, .tsan = 6}, k_sleepers * k_each)) {
+    while (another_round({.plain = 3, .sanitized = 6})) {
         unsigned const count = workers();
         runtime rt(runtime_options{.workers = count});
         std::atomic<int> too_early{0};
@@ -218,7 +222,7 @@ TEST_F(timers, sleepers_wake_in_time_though_others_compute_and_cancel) {
 TEST_F(timers, everybody_who_sleeps_wakes) {
     constexpr int k_sleepers = COIR_TSAN ? 500 : 2'000;
     constexpr int k_each = 20;
-    while (another_round({.plain = 2, .asan = 4, .tsan = 4}, std::uint64_t{k_sleepers} * k_each)) {
+    while (another_round({.plain = 2, .sanitized = 4})) {
         runtime rt(runtime_options{.workers = workers()});
         std::atomic<int> woken{0};
         test::wait_for_all(test::repeating(rt, k_sleepers, k_each, random(), [&](std::mt19937_64& local) {

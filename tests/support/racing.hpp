@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// What stress tests have in common that let cancellations, time-outs and destruction race with a wait. All of them run
-// on a plain thread, next to a runtime.
+// What stress tests have in common that let cancellations, time-outs and destruction race with a wait. On a plain thread, next
+// to a runtime, or (destroy_...) in its tasks.
 
 #include "tests/support/running.hpp"
 #include "tests/support/stress.hpp"
@@ -50,10 +50,12 @@ public:
     cancels(runtime& rt, std::vector<task<T>> const& victims, std::uint64_t seed)
         : canceller_(rt.spawn([this, &victims, seed] {
               std::mt19937_64 random(seed);
-              while (!stop_) {
+              std::uint64_t sent = 0;
+              for (; !stop_; ++sent) {
                   victims[random() % victims.size()].cancel();
                   sleep(a_blink(random));
               }
+              stress::did(sent);
           })) {}
     cancels(cancels const&) = delete;
     cancels& operator=(cancels const&) = delete;
@@ -82,7 +84,7 @@ void cancel_until_all_end(runtime& rt, std::vector<task<T>> const& victims, std:
 }
 
 /// `count` tasks, each of which calls `f(random)` `times` times; a cancellation ends one call. (One that is cancelled before
-/// it starts never runs.)
+/// it starts never runs.) Each call is an operation.
 template <class F>
 std::vector<task<void>> repeating(runtime& rt, int count, int times, std::mt19937_64& seeds, F const& f) {
     std::vector<task<void>> made;
@@ -95,12 +97,13 @@ std::vector<task<void>> repeating(runtime& rt, int count, int times, std::mt1993
                 } catch (cancelled const&) {
                 }
             }
+            stress::did(static_cast<std::uint64_t>(times));
         }));
     }
     return made;
 }
 
-/// The same, and all have begun: each runs f(random) until that returns false.
+/// The same, and all have begun: each calls f(random) until that returns false.
 template <class F>
 std::vector<task<void>> running(runtime& rt, int count, std::mt19937_64& seeds, F const& f) {
     auto const started = std::make_shared<std::atomic<int>>(0);
@@ -109,16 +112,35 @@ std::vector<task<void>> running(runtime& rt, int count, std::mt19937_64& seeds, 
         made.push_back(rt.spawn([call = f, started, seed = seeds()]() mutable {
             started->fetch_add(1);
             std::mt19937_64 local(seed);
-            for (bool more = true; more;) {
+            std::uint64_t calls = 0;
+            for (bool more = true; more; ++calls) {
                 try {
                     more = call(local);
                 } catch (cancelled const&) {
                 }
             }
+            stress::did(calls);
         }));
     }
     yield_until([&] { return *started == count; });
     return made;
+}
+
+/// `count` tasks, each of which calls `f(random)` `times` times. Until all have ended.
+template <class F>
+void in_parallel(runtime& rt, int count, int times, std::mt19937_64& seeds, F const& f) {
+    std::vector<task<void>> made;
+    for (int i = 0; i < count; ++i) {
+        made.push_back(rt.spawn([&f, times, seed = seeds()] {
+            std::mt19937_64 local(seed);
+            for (int n = 0; n < times; ++n) {
+                f(local);
+            }
+        }));
+    }
+    for (auto& t : made) {
+        t.get();
+    }
 }
 
 /// Now and then, with what is held: others get the chance to come in.

@@ -6,12 +6,13 @@
 //   COIR_STRESS_SEED        the seed, else the clock's; printed first, and again when the test has failed
 //   COIR_STRESS_SCALE       multiplies the rounds
 //   COIR_STRESS_OPERATIONS  as many rounds as make so many operations, instead of those that the test asks for
-//   COIR_STRESS_SECONDS     no further round after so many seconds (20 when unset: what an ordinary run takes on a machine
-//                           that is busy otherwise must not grow without bounds)
+//   COIR_STRESS_SECONDS     no further round after so many seconds (when unset 20, or what the test says: what an ordinary
+//                           run takes on a machine that is busy otherwise must not grow without bounds)
 //   COIR_STRESS_LOG         a file to which each test adds a line: its name, operations, seconds, fewest and most workers,
 //                           seed
 //
-// In builds with fault points the seed also decides about those that change only who runs when: no test may notice them.
+// In builds with fault points the seed also decides about those that change only who runs when: no test may notice them. They
+// strike often in some rounds, and seldom in others, which get more done.
 
 #include "core/base/fault.hpp"
 
@@ -20,6 +21,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -30,13 +32,13 @@
 
 namespace coir::test {
 
-/// How many rounds a test does where a round costs so much more under a sanitizer that one number does not fit all.
+/// How many rounds a test does: where a sanitizer looks, more.
 struct rounds {
     int plain;
-    int asan;
-    int tsan;
+    int sanitized;
+    unsigned seconds = 20;  // no further one begins after so many
 
-    int here() const { return COIR_TSAN ? tsan : COIR_ASAN ? asan : plain; }
+    int here() const { return COIR_TSAN || COIR_ASAN ? sanitized : plain; }
 };
 
 class stress : public testing::Test {
@@ -44,10 +46,8 @@ protected:
     stress() : seed_(number_from_environment("COIR_STRESS_SEED", now_as_seed())), random_(seed_) {
         std::printf("COIR_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed_));
         std::fflush(stdout);
-#if COIR_FAULT_POINTS
-        constexpr unsigned k_one_in = 24;  // often enough for each round, not so often that nothing else happens
-        faults_.set(detail::k_scheduling_faults, k_one_in);
-#endif
+        done_.store(0);
+        set_faults(k_often);
     }
 
     /// The account: what was done, by how many workers, in which time. Printed, and recorded as properties of the test.
@@ -55,45 +55,54 @@ protected:
         if (HasFailure()) {
             std::fprintf(stderr, "to repeat: COIR_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed_));
         }
-        if (operations_ == 0) {
+        std::uint64_t const operations = done_.load();
+        if (operations == 0) {
             return;
         }
         std::string const took = std::to_string(seconds());
         std::string const workers = std::to_string(fewest_workers_) + " to " + std::to_string(most_workers_);
-        std::printf("%llu operations, %s workers, seed %llu, %s s\n", static_cast<unsigned long long>(operations_),
+        std::printf("%llu operations, %s workers, seed %llu, %s s\n", static_cast<unsigned long long>(operations),
                     workers.c_str(), static_cast<unsigned long long>(seed_), took.c_str());
-        RecordProperty("operations", std::to_string(operations_));
+        RecordProperty("operations", std::to_string(operations));
         RecordProperty("workers", workers);
         RecordProperty("seed", std::to_string(seed_));
         RecordProperty("seconds", took);
         if (char const* const log = std::getenv("COIR_STRESS_LOG")) {
             auto const& self = *testing::UnitTest::GetInstance()->current_test_info();
             std::ofstream(log, std::ios::app)
-                << self.test_suite_name() << '.' << self.name() << '\t' << operations_ << '\t' << took << '\t'
+                << self.test_suite_name() << '.' << self.name() << '\t' << operations << '\t' << took << '\t'
                 << fewest_workers_ << '\t' << most_workers_ << '\t' << seed_ << '\n';
         }
     }
 
-    /// Is there another round to do? Each does about `operations` of whatever the test is about; one that knows only
-    /// afterwards says so by did(). `wanted` is for an ordinary run. No round follows a failure.
-    bool another_round(rounds wanted, std::uint64_t operations) {
-        if (rounds_done_ != 0 && (HasFailure() || !wants_more(wanted.here()))) {
+    /// Is there another round to do? Each does `operations` of whatever the test is about; one that knows only afterwards
+    /// says so by did(). `wanted` is for an ordinary run. No round follows a failure.
+    bool another_round(rounds wanted, std::uint64_t operations = 0) {
+        if (rounds_done_ != 0 && (HasFailure() || !wants_more(wanted))) {
             return false;
         }
         ++rounds_done_;
         did(operations);
+        if (!few_faults_) {
+            set_faults(below(4) == 0 ? k_often : k_seldom);
+        }
         return true;
     }
-    bool another_round(int wanted, std::uint64_t operations) {
-        return another_round({wanted, wanted, wanted}, operations);
+    bool another_round(int wanted, std::uint64_t operations = 0) { return another_round({wanted, wanted}, operations); }
+
+    /// For tests whose operations are so short that more faults would be nothing but delays.
+    void few_faults() {
+        few_faults_ = true;
+        set_faults(k_hardly_ever);
     }
-    void did(std::uint64_t operations) {
-        operations_ += operations;
-    }
+
+public:
+    /// By any thread.
+    static void did(std::uint64_t operations) { done_.fetch_add(operations, std::memory_order_relaxed); }
+
+protected:
     /// Of the present round: 1, 2, ...
-    int round_number() const {
-        return rounds_done_;
-    }
+    int round_number() const { return rounds_done_; }
 
     /// `count`, times the scale.
     static int scaled(int count) {
@@ -102,12 +111,8 @@ protected:
         return scale > 0 ? static_cast<int>(count * scale) + 1 : count;
     }
 
-    std::mt19937_64& random() {
-        return random_;
-    }
-    unsigned below(unsigned bound) {
-        return static_cast<unsigned>(random_() % bound);
-    }
+    std::mt19937_64& random() { return random_; }
+    unsigned below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
     /// 2 to 64, mostly a few: many more than there are processors cost time that rounds could have.
     unsigned workers() {
         unsigned const count = below(8) != 0 ? 2 + below(7) : 9 + below(56);
@@ -125,25 +130,34 @@ private:
         return value != nullptr ? std::strtoull(value, nullptr, 10) : otherwise;
     }
 
-    double seconds() const {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-    }
-    bool wants_more(int wanted) const {
-        if (seconds() >= static_cast<double>(time_limit_)) {
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+    bool wants_more(rounds wanted) const {
+        std::uint64_t const limit = time_limit_ != 0 ? time_limit_ : wanted.seconds;
+        if (seconds() >= static_cast<double>(limit)) {
             return false;
         }
-        return goal_ != 0 ? operations_ < goal_ : rounds_done_ < scaled(wanted);
+        return goal_ != 0 ? done_.load() < goal_ : rounds_done_ < scaled(wanted.here());
+    }
+
+    static constexpr unsigned k_often = 24;  // not so often that nothing else happens
+    static constexpr unsigned k_seldom = 400;
+    static constexpr unsigned k_hardly_ever = 1'024;
+    void set_faults([[maybe_unused]] unsigned one_in) {
+#if COIR_FAULT_POINTS
+        faults_.set(detail::k_scheduling_faults, one_in);
+#endif
     }
 
     std::uint64_t const seed_;
     std::mt19937_64 random_;
     std::chrono::steady_clock::time_point const begin_ = std::chrono::steady_clock::now();
     std::uint64_t const goal_ = number_from_environment("COIR_STRESS_OPERATIONS", 0);
-    std::uint64_t const time_limit_ = number_from_environment("COIR_STRESS_SECONDS", 20);
-    std::uint64_t operations_ = 0;
+    std::uint64_t const time_limit_ = number_from_environment("COIR_STRESS_SECONDS", 0);
+    inline static std::atomic<std::uint64_t> done_{0};  // by the test that runs
     int rounds_done_ = 0;
     unsigned fewest_workers_ = 64;
     unsigned most_workers_ = 2;
+    bool few_faults_ = false;
 #if COIR_FAULT_POINTS
 protected:
     detail::fault_plan faults_{seed_};
