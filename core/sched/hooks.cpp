@@ -82,7 +82,11 @@ void reserve_timer_here() {
 }
 
 void add_timer_here(timer_node& node, clock::time_point deadline) {
-    this_worker()->timer_heap().add(node, deadline);
+    worker* const here = this_worker();
+    here->timer_heap().add(node, deadline);
+    if (deadline <= here->home().clock_now()) {
+        here->look_at_next_turn();  // it is due at the next suspension point, be that a yield among tasks that are ready
+    }
 }
 
 bool remove_timer(timer_node& node) noexcept {
@@ -111,6 +115,12 @@ outside_work::~outside_work() {
     }
 }
 
+static void throw_if_cancel_pending_of(task_base& self) {
+    if (self.cancel_is_pending() && self.accepts_cancel()) [[unlikely]] {
+        self.deliver_cancel();
+    }
+}
+
 bool try_yield() {
     worker* const here = this_worker();
     task_base* const self = here != nullptr ? here->current_task() : nullptr;
@@ -118,10 +128,9 @@ bool try_yield() {
         return false;
     }
     self->before_suspension();
-    if (self->cancel_is_pending() && self->accepts_cancel()) [[unlikely]] {
-        self->deliver_cancel();
-    }
+    throw_if_cancel_pending_of(*self);
     worker::yield(here);
+    throw_if_cancel_pending_of(*self);  // what has come meanwhile: a yield has no result that could be lost
     return true;
 }
 

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/task/timeout.hpp>
 
+#include <coir/core/task/gather.hpp>
 #include <coir/core/task/generator.hpp>
+#include <coir/core/task/sleep.hpp>
 #include <coir/core/task/task_group.hpp>
 
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/task_ref.hpp>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace coir {
 namespace {
@@ -485,6 +489,36 @@ TEST(wait_for, on_a_plain_thread_blocks_it) {
     auto t = rt.spawn(sleep_forever);
     EXPECT_THROW(wait_for(t, k_a_moment), timeout_error);
     EXPECT_TRUE(t.cancelled());
+}
+
+TEST(with_timeout, that_has_passed_already_takes_effect_at_a_yield) {
+    on_one_and_four_workers([] {
+        std::atomic<bool> stop = false;
+        std::vector<task<void>> busy;
+        for (int i = 0; i < 8; ++i) {
+            busy.push_back(spawn([&] {
+                while (!stop) {
+                    yield();
+                }
+            }));
+        }
+        EXPECT_THROW(with_timeout(seconds(0), [] { yield(); }), timeout_error);
+        EXPECT_THROW(with_timeout(seconds(-5), [] { sleep(seconds(0)); }), timeout_error);
+        EXPECT_THROW(with_timeout(hours(1),
+                                  [](timeout_scope& limit) {
+                                      limit.reschedule(clock::now() - seconds(1));
+                                      yield();
+                                  }),
+                     timeout_error);
+        EXPECT_NO_THROW(with_timeout(hours(1), [](timeout_scope& limit) {
+            limit.reschedule(clock::now() - seconds(1));
+            limit.reschedule(clock::now() + hours(1));
+            yield();
+        }));
+        EXPECT_NO_THROW(yield());
+        stop = true;
+        gather(busy);
+    });
 }
 
 }  // namespace
