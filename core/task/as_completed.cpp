@@ -2,12 +2,14 @@
 #include <coir/core/task/as_completed.hpp>
 
 #include <coir/core/base/back_off.hpp>
+#include <coir/core/task/wait_many.hpp>
 
 #include <mutex>
 
 namespace coir::detail {
 
 completion_queue::completion_queue(std::span<shared_state_base* const> states) : nodes_(states.size()) {
+    throw_if_self_among(states);
     done_.reserve(states.size());
     for (std::size_t i = 0; i < states.size(); ++i) {
         node& n = nodes_[i];

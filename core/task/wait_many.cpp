@@ -3,7 +3,7 @@
 
 #include <coir/core/task/task_base.hpp>
 
-#include <string>
+#include <algorithm>
 
 namespace coir::detail {
 
@@ -20,8 +20,15 @@ std::uint64_t wait_many::first_pending_id() const noexcept {
     return 0;
 }
 
+void throw_if_self_among(std::span<shared_state_base* const> states) {
+    if (std::ranges::find(states, static_cast<shared_state_base*>(current_task_or_null())) != states.end()) {
+        throw_no_state("a task cannot await itself");
+    }
+}
+
 wait_many::wait_many(std::span<shared_state_base* const> states, until condition)
     : condition_(condition), nodes_(states.size()), missing_(states.size()) {
+    throw_if_self_among(states);
     for (std::size_t i = 0; i < states.size(); ++i) {
         nodes_[i].owner = this;
         nodes_[i].state = states[i];

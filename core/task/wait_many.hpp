@@ -13,11 +13,15 @@
 
 namespace coir::detail {
 
+/// Throws invalid_state if one of them is the calling task, which would wait for ever.
+void throw_if_self_among(std::span<shared_state_base* const> states);
+
 class wait_many {
 public:
     /// Until all are done; or, earlier: one has ended with an exception or by cancellation; one with an exception; any.
     enum class until : unsigned char { all, all_or_failure, all_or_exception, any };
 
+    /// Throws invalid_state as throw_if_self_among(), std::bad_alloc.
     wait_many(std::span<shared_state_base* const> states, until condition);
     wait_many(wait_many const&) = delete;
     wait_many& operator=(wait_many const&) = delete;

@@ -2,10 +2,15 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/base/config.hpp>
+#include <coir/core/task/as_completed.hpp>
 #include <coir/core/task/future.hpp>
+#include <coir/core/task/gather.hpp>
+#include <coir/core/task/sleep.hpp>
 #include <coir/core/task/task.hpp>
 #include <coir/core/task/task_ref.hpp>
 #include <coir/core/task/timeout.hpp>
+#include <coir/core/task/wait.hpp>
+#include <coir/sync/event.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -49,6 +54,24 @@ TEST(cancel, is_thrown_at_the_next_suspension_point_of_a_running_task) {
         });
         t.get();
         EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(cancel, is_thrown_out_of_a_yield_in_progress) {
+    run(runtime_options{.workers = 1}, [] {
+        for (auto* const pause : {+[] { yield(); }, +[] { sleep(std::chrono::seconds(0)); }}) {
+            bool began = false;
+            auto t = spawn([&] {
+                began = true;
+                pause();
+                ADD_FAILURE() << "cancelled meanwhile";
+            });
+            yield();
+            EXPECT_TRUE(began);
+            EXPECT_TRUE(t.cancel());
+            t.wait();
+            EXPECT_TRUE(t.cancelled());
+        }
     });
 }
 
@@ -335,6 +358,23 @@ TEST(cancel, awaiting_a_cancelled_task_throws) {
         }
         EXPECT_EQ(current_task().cancelling(), 0u);
         EXPECT_NO_THROW(yield());
+    });
+}
+
+TEST(cancel, task_that_awaits_itself_among_others_throws_invalid_state) {
+    on_one_and_four_workers([] {
+        event named;
+        std::vector<task<void>> all;
+        all.push_back(spawn([&] {
+            named.wait();
+            EXPECT_THROW(gather(all), invalid_state);
+            EXPECT_THROW(gather_settled(all), invalid_state);
+            EXPECT_THROW(gather(all[0], sleep_forever), invalid_state);
+            EXPECT_THROW(wait(all), invalid_state);
+            EXPECT_THROW(as_completed(all), invalid_state);
+        }));
+        named.set();
+        all[0].get();
     });
 }
 
