@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -42,11 +44,15 @@ struct opened {
 
 // The kernel itself refuses every step that leads out of the directory, so there is nothing to check, and nothing that
 // could change between a check and the use.
+// Throws std::system_error if it is not the path's fault.
 opened open_beneath(int directory, std::string const& path) {
     open_how how{};
     how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;  // a FIFO must not hold the thread
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     file found(static_cast<int>(::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how)));
+    if (found.fd() < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO)) {
+        throw std::system_error(errno, std::system_category(), "cannot open a file");
+    }
     struct stat about {};
     if (found.fd() < 0 || ::fstat(found.fd(), &about) != 0 || !S_ISREG(about.st_mode)) {
         return {file(-1), 0};
@@ -102,18 +108,24 @@ file_directory::~file_directory() {
     ::close(fd_);
 }
 
-void file_directory::send(std::string const& path, coir::net::http::response_writer& answer) const {
-    // Disks block, so their part of the work is done on other threads.
-    opened const found = coir::to_thread([this, path] { return open_beneath(fd_, path); });
-    if (found.content.fd() < 0) {
+void file_directory::send(coir::net::http::request const& asked, coir::net::http::response_writer& answer) const {
+    std::string const path = asked.param("path");
+    // Disks block, so their part of the work is done on other threads. These may be left behind by a cancellation, so the
+    // file is theirs too.
+    auto const found =
+        std::make_shared<opened const>(coir::to_thread([this, path] { return open_beneath(fd_, path); }));
+    if (found->content.fd() < 0) {
         answer.set_status(404).write("Not Found\n");
         return;
     }
-    answer.set_content_type(content_type_of(path)).set_content_length(found.size);
-    for (std::uint64_t sent = 0; sent < found.size;) {
-        auto const size = static_cast<std::size_t>(std::min<std::uint64_t>(k_part, found.size - sent));
+    answer.set_content_type(content_type_of(path)).set_content_length(found->size);
+    if (asked.method() == "HEAD") {
+        return;
+    }
+    for (std::uint64_t sent = 0; sent < found->size;) {
+        auto const size = static_cast<std::size_t>(std::min<std::uint64_t>(k_part, found->size - sent));
         std::string const part =
-            coir::to_thread([&found, sent, size] { return read_part(found.content.fd(), sent, size); });
+            coir::to_thread([found, sent, size] { return read_part(found->content.fd(), sent, size); });
         answer.write(part);
         sent += part.size();
     }

@@ -14,8 +14,9 @@ public:
     file_directory& operator=(file_directory const&) = delete;
     ~file_directory();
 
-    /// Answers with the file at `path`, relative to the directory; 404 for everything that is no readable file in it.
-    void send(std::string const& path, coir::net::http::response_writer& answer) const;
+    /// Answers with the file at the parameter `path`, relative to the directory; 404 for everything that is no readable file
+    /// in it. Throws std::system_error if the system is out of something.
+    void send(coir::net::http::request const& asked, coir::net::http::response_writer& answer) const;
 
 private:
     int fd_;

@@ -172,7 +172,7 @@ void serve(settings const& chosen, file_directory const* files, stop_signals& si
     server.route("GET", "/stats", [&stats](request const&) { return stats(); });
     if (files != nullptr) {
         server.route("GET", "/files/{path...}",
-                     [files](request& r, response_writer& answer) { files->send(r.param("path"), answer); });
+                     [files](request& r, response_writer& answer) { files->send(r, answer); });
     }
 
     server.listen(chosen.host, chosen.port);

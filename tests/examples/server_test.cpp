@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -84,6 +85,8 @@ public:
         write("public/hello.txt", "hello");
         write("public/below/deep.txt", "deep");
         write("public/large.bin", std::string(3'000'000, 'L'));
+        write("public/hole.bin", "");
+        fs::resize_file(path_ / "public" / "hole.bin", k_hole);
         fs::create_symlink("../secret.txt", path_ / "public" / "out.txt");
         fs::create_symlink(path_ / "secret.txt", path_ / "public" / "absolute.txt");
         fs::create_directory_symlink("..", path_ / "public" / "up");
@@ -92,6 +95,8 @@ public:
     ~directory() { fs::remove_all(path_); }
     std::string served() const { return (path_ / "public").string(); }
     fs::path const& path() const { return path_; }
+
+    static constexpr std::uintmax_t k_hole = std::uintmax_t(1) << 40;  // more than anybody reads
 
 private:
     void write(std::string const& name, std::string const& text) { std::ofstream(path_ / name) << text; }
@@ -121,6 +126,15 @@ TEST(server, answers_its_routes) {
     EXPECT_EQ(get(server, "/files/hello.txt").status(), "HTTP/1.1 404 Not Found") << "without --files";
     server.signal(SIGTERM);
     EXPECT_EQ(server.wait(), 0);
+}
+
+TEST(server, reads_no_file_for_head) {
+    directory const dir;
+    server_process server({"--files", dir.served()});
+    answer const head = ask(server, "HEAD /files/hole.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(head.status(), "HTTP/1.1 200 OK");
+    EXPECT_NE(head.head.find("Content-Length: " + std::to_string(directory::k_hole) + "\r\n"), std::string::npos);
+    EXPECT_EQ(head.body, "");
 }
 
 TEST(server, serves_one_directory_and_nothing_beside_it) {
