@@ -306,11 +306,11 @@ bool worker::has_work_for_others() noexcept {
         look_at_next_turn();
         return true;
     }
-    return !queue_.owner().empty() || !home_.global_queue().empty() || !starved_.empty() || eager_caller_ != nullptr;
+    return !queue_.owner().empty() || !home_.global_queue().empty() || eager_caller_ != nullptr;
 }
 
 bool worker::may_linger() noexcept {
-    if (seeded_ || anything_to_do() || !starved_.empty() || eager_caller_ != nullptr || reactor_.has_descriptors() ||
+    if (seeded_ || anything_to_do() || eager_caller_ != nullptr || reactor_.has_descriptors() ||
         timers_.next_deadline() != k_never) {
         return false;
     }

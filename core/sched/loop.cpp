@@ -27,7 +27,7 @@ worker* as_worker(fiber_thread* thread) noexcept {
 // How long tasks may run in the place of who awaits them before others have a turn.
 constexpr auto k_longest_in_place = std::chrono::milliseconds(10);
 
-// Out of memory for a stack while other tasks may still give one back: let them run, but do not spin at full speed.
+// Out of memory for a stack, and nothing else to do: others may still give one back, so do not spin at full speed.
 void nap_for_memory() noexcept {
     timespec const nap{0, 1'000'000};
     ::nanosleep(&nap, nullptr);
@@ -46,12 +46,7 @@ void worker::loop(fiber_thread* thread) {
 // One turn. Returns the worker on which the loop goes on.
 COIR_NOINLINE worker* worker::step(worker* self) {
     task_base* task = std::exchange(self->handed_over_, nullptr);
-    if (task == nullptr && !self->starved_.empty()) [[unlikely]] {
-        task = self->next_starved();
-        if (task == nullptr) {
-            return run_claimed(self, *self->starved_.pop());
-        }
-    } else if (task == nullptr) {
+    if (task == nullptr) {
         task = self->next_task();
     }
     if (task == nullptr) {
@@ -93,10 +88,6 @@ worker* worker::run_new(worker* self, task_base& task) {
     if (!task.claim_start(task_base::run_state::started, self->shared_)) {
         return resume(self, task);  // started in place meanwhile: a stale entry, or the one that resumes it
     }
-    return run_claimed(self, task);
-}
-
-worker* worker::run_claimed(worker* self, task_base& task) {
     fiber* own = nullptr;
     try {
         self->fill_reserve();
@@ -104,7 +95,7 @@ worker* worker::run_claimed(worker* self, task_base& task) {
             own = &make_fiber(stack_pool::for_size(task.own_stack_size()), &own_stack_main);
         }
     } catch (std::bad_alloc const&) {
-        self->starved_.push(&task);
+        self->send_back(task);
         return self;
     }
     if (task.has(task_base::k_on_strand)) [[unlikely]] {
@@ -121,14 +112,15 @@ worker* worker::run_claimed(worker* self, task_base& task) {
     return self;
 }
 
-// There was no memory for the stack of some tasks. Those that have one go first: they may give theirs back.
-task_base* worker::next_starved() noexcept {
-    task_base* const task = next_task_now();
-    if (task != nullptr) {
-        return task;
+// There is no memory for its stack. It waits where every worker looks, those that keep a stack for later too: tasks that have
+// one may wait for this one.
+void worker::send_back(task_base& task) noexcept {
+    task.unclaim_start();
+    home_.push_global(task);
+    wake_if_anybody_sleeps();
+    if (queue_.owner().empty()) {
+        nap_for_memory();
     }
-    nap_for_memory();
-    return nullptr;
 }
 
 void worker::finish(task_base& task) noexcept {

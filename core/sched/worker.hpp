@@ -46,26 +46,6 @@ namespace coir::detail {
 class carrier;
 class scheduler;
 
-/// Tasks in the order of their coming, linked through queue_next. Not synchronised.
-class task_list {
-public:
-    bool empty() const noexcept { return first_ == nullptr; }
-    void push(task_base* task) noexcept {
-        task->queue_next = nullptr;
-        (first_ == nullptr ? first_ : last_->queue_next) = task;
-        last_ = task;
-    }
-    task_base* pop() noexcept {
-        task_base* const task = first_;
-        first_ = task->queue_next;
-        return task;
-    }
-
-private:
-    task_base* first_ = nullptr;
-    task_base* last_ = nullptr;
-};
-
 class worker : public fiber_thread {
 public:
     /// So many timers at once, by the owner or by the monitor for it; then others have a turn. Guessed.
@@ -199,8 +179,7 @@ private:
     [[noreturn]] static void own_stack_main(fiber_thread* thread);
     static worker* step(worker* self);
     static worker* run_new(worker* self, task_base& task);
-    static worker* run_claimed(worker* self, task_base& task);
-    task_base* next_starved() noexcept;
+    void send_back(task_base& task) noexcept;
     static worker* resume(worker* self, task_base& task);
     static worker* switch_to(worker* self, fiber& to, after what, task_base* task) noexcept;
     void set_current(task_base* task) noexcept { current_task_.store(task, std::memory_order_relaxed); }
@@ -312,7 +291,6 @@ private:
     carrier* spare_ = nullptr;
 
     fiber_list idle_fibers_;
-    task_list starved_;  // claimed, but there was no memory for a stack
     counters counters_;
     std::uint64_t random_;
     record_cache records_;

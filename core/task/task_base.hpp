@@ -8,7 +8,7 @@
 //
 //   run_state_       created -> started | started_in_place, by whoever runs it first: the worker that takes it from a
 //                    queue, or the task that awaits it and runs it on its own stack; a task of a strand is taken by
-//                    workers only, and then is started_on_strand
+//                    workers only, and then is started_on_strand. A worker that has no stack for it goes back to created
 //   in_place_ready_  only for started_in_place, whose old queue entry may still lie somewhere: of two entries, exactly
 //                    the one that takes this flag resumes the task, the other one is stale
 //   word (waiter)    the current wait
@@ -202,6 +202,8 @@ public:
         run_state expected = run_state::created;
         return run_state_.compare_exchange_strong(expected, how, memory_order_acq_rel, memory_order_acquire);
     }
+    /// By the one who was to run it and cannot: it is as if nobody had tried.
+    void unclaim_start() noexcept { run_state_.store(run_state::created, memory_order_release); }
     run_state state_of_run() const noexcept { return run_state_.load(memory_order_acquire); }
 
     /// Runs the callable, stores its result and wakes who waits. Never throws. May return on another thread.

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Tasks for whose stacks there is no address space wait for it, and get what others give back.
+
+#include <coir/coir.hpp>
+#include <coir/core/base/config.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <vector>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace {
+
+// From here on this process gets so much address space more than it has.
+void limit_address_space_to(std::size_t more) {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t pages = 0;
+    statm >> pages;
+    rlimit limit{};
+    limit.rlim_cur = limit.rlim_max = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + more;
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) {
+        std::perror("setrlimit");
+        std::_Exit(2);
+    }
+}
+
+// More tasks than there is room for; those that have a stack wait until the others have gone without one for a while.
+// `turns`: how many other tasks take turns all the time until every one has ended.
+[[noreturn]] void run_more_tasks_than_stacks(unsigned workers, int turns) {
+    constexpr int k_tasks = 1000;
+    coir::run(coir::runtime_options{.workers = workers, .stall_threshold = std::chrono::seconds(0)}, [turns] {
+        std::atomic<bool> over{false};
+        std::vector<coir::task<void>> others;
+        for (int i = 0; i < turns; ++i) {
+            others.push_back(coir::spawn([&] {
+                while (!over) {
+                    coir::yield();
+                }
+            }));
+        }
+        coir::yield();
+        std::vector<coir::task<void>> tasks;
+        tasks.reserve(k_tasks);
+        coir::event go;
+        std::atomic<int> began{0};
+        // Once with stacks for all, so that there is room for records and in queues already.
+        auto const one = [&] {
+            ++began;
+            go.wait();
+        };
+        go.set();
+        for (int i = 0; i < k_tasks; ++i) {
+            tasks.push_back(coir::spawn(one));
+        }
+        for (auto& t : tasks) {
+            t.wait();
+        }
+        tasks.clear();
+        go.clear();
+        began = 0;
+        limit_address_space_to(std::size_t{8} << 20);
+        for (int i = 0; i < k_tasks; ++i) {
+            tasks.push_back(coir::spawn(one));
+        }
+        for (int before = -1; before != began; coir::sleep(std::chrono::milliseconds(50))) {
+            before = began;
+        }
+        if (began == k_tasks) {
+            std::fputs("there was room for all of them\n", stderr);
+            std::_Exit(3);
+        }
+        go.set();
+        for (auto& t : tasks) {
+            t.wait();
+        }
+        over = true;
+        std::fprintf(stderr, "all %d ended\n", began.load());
+    });
+    std::_Exit(0);
+}
+
+using no_stacks = testing::TestWithParam<unsigned>;
+
+TEST_P(no_stacks, for_some_tasks_they_get_those_of_others_whichever_worker_keeps_them) {
+    if (COIR_ASAN || COIR_TSAN) {
+        GTEST_SKIP() << "sanitizers need address space of their own";
+    }
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT(run_more_tasks_than_stacks(GetParam(), 0), testing::ExitedWithCode(0), "all 1000 ended");
+}
+
+TEST_P(no_stacks, for_some_tasks_they_get_those_of_others_though_there_always_is_something_else_to_do) {
+    if (COIR_ASAN || COIR_TSAN) {
+        GTEST_SKIP() << "sanitizers need address space of their own";
+    }
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT(run_more_tasks_than_stacks(GetParam(), 8), testing::ExitedWithCode(0), "all 1000 ended");
+}
+
+INSTANTIATE_TEST_SUITE_P(workers, no_stacks, testing::Values(1u, 2u, 4u));
+
+}  // namespace
