@@ -106,6 +106,7 @@ private:
 /// A range of references to the elements in the order in which they end; get() of each returns without waiting. Stepping
 /// on suspends the calling task (blocks a thread) until the next one ends; cancelling it throws `cancelled` there and leaves
 /// the tasks alone. The elements must stay where they are, and refer to what they refer to, as long as the range is used.
+/// If the calling task is one of them: invalid_state.
 template <class Range>
 auto as_completed(Range&& range) {
     if constexpr (detail::check_range_of_handles<Range>::passed) {

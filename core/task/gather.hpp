@@ -139,7 +139,8 @@ std::vector<gathered> children_of(std::vector<Argument> const& arguments) {
 
 /// Waits for all awaitables and returns their results in argument order (std::monostate for void). The first exception is
 /// rethrown at once, and handles that were passed in run on; children that gather started from callables are waited for
-/// first. Suspends. Cancelling the caller cancels all of them, waits for them, and throws `cancelled`.
+/// first. Suspends. Cancelling the caller cancels all of them, waits for them, and throws `cancelled`. A task that waits for
+/// itself among them: invalid_state.
 template <class... As>
     requires(sizeof...(As) != 1 || (!std::ranges::range<As> && ...))
 auto gather(As&&... awaitables) {

@@ -45,7 +45,7 @@ void wait_for_some(std::span<shared_state_base* const> states, wait_options cons
 
 /// Waits as the options say. Suspends the calling task (blocks a thread). Cancels nothing, and throws neither for a time-out
 /// nor what the tasks threw. Cancelling the caller throws `cancelled` and leaves the tasks alone. Throws
-/// std::invalid_argument for an empty range.
+/// std::invalid_argument for an empty range, invalid_state if the calling task is one of them.
 template <class Range>
     requires(std::ranges::range<Range> || detail::handle<Range>)  // not the system's wait()
 auto wait(Range&& range, wait_options const& options = {}) {
