@@ -291,6 +291,7 @@ int spawn_what_memory_allows(int count) {
         t.get();
     }
     EXPECT_EQ(ran + refused, count);
+    test::stress::did(static_cast<std::uint64_t>(count));
     return refused;
 }
 
@@ -375,6 +376,7 @@ TEST_F(faults, tasks_without_memory_for_a_stack_start_when_there_is_some) {
                 t.get();
             }
             EXPECT_EQ(static_cast<std::size_t>(waited), made.size());
+            did(made.size());
             faults_.set(fault_point::stack_memory, 0);
         });
         size += std::size_t{8} * 1024;

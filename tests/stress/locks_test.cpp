@@ -217,8 +217,7 @@ TEST_F(locks, call_once_succeeds_once_whoever_fails_before) {
 // Whoever was let pass destroys what it waited at, while the one who let it pass may still be inside; and just before, it
 // may have given up or been cancelled.
 TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
-    runtime rt(runtime_options{.workers = workers()});
-    auto const one_of_each_kind = [&](std::mt19937_64& seeds) {
+    auto const one_of_each_kind = [](runtime& rt, std::mt19937_64& seeds) {
         auto const destroy = [&](auto p, auto const& wait, auto const& let_pass) {
             test::destroy_when_let_pass(rt, std::move(p), seeds, wait, let_pass);
         };
@@ -356,14 +355,14 @@ TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
             [](result& r) { r.to.set_value(1); });
     };
     while (another_round({.plain = 2, .sanitized = 20})) {
-        test::in_parallel(rt, 8, 20, random(), one_of_each_kind);
+        runtime rt(runtime_options{.workers = workers()});
+        test::in_parallel(rt, 8, 20, random(), [&](std::mt19937_64& seeds) { one_of_each_kind(rt, seeds); });
     }
 }
 
 // The same with those that nobody in particular lets pass: who has gone through last destroys it.
 TEST_F(locks, what_all_have_gone_through_may_be_destroyed_at_once) {
-    runtime rt(runtime_options{.workers = workers()});
-    auto const one_of_each_kind = [&](std::mt19937_64& seeds) {
+    auto const one_of_each_kind = [](runtime& rt, std::mt19937_64& seeds) {
         test::destroy_when_all_are_through(rt, std::make_unique<barrier>(3), 3, seeds, [](barrier& b, auto& local) {
             return test::ends_in_time(local, [&b] { b.arrive_and_wait(); });
         });
@@ -392,7 +391,8 @@ TEST_F(locks, what_all_have_gone_through_may_be_destroyed_at_once) {
                                            });
     };
     while (another_round({.plain = 2, .sanitized = 20})) {
-        test::in_parallel(rt, 8, 20, random(), one_of_each_kind);
+        runtime rt(runtime_options{.workers = workers()});
+        test::in_parallel(rt, 8, 20, random(), [&](std::mt19937_64& seeds) { one_of_each_kind(rt, seeds); });
     }
 }
 

@@ -12,7 +12,9 @@
 #include <coir/sync/semaphore.hpp>
 #include <coir/sync/watch.hpp>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -25,13 +27,19 @@ using test::a_blink;
 
 // By each of the tasks, in one round.
 constexpr int k_calls = 1'500;
+// Where one would leave most workers idle: only few of those who use it can go on at a time.
+constexpr std::size_t k_objects = 2;
 
 TEST_F(waits, semaphore_keeps_its_permits) {
     while (another_round({.plain = 20, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
-        bounded_semaphore permits(3);
-        std::atomic<int> inside{0};
+        struct gate {
+            bounded_semaphore permits{3};
+            std::atomic<int> inside{0};
+        };
+        std::array<gate, k_objects> gates;
         auto const users = test::repeating(rt, 12, k_calls, random(), [&](std::mt19937_64& local) {
+            auto& [permits, inside] = gates[local() % k_objects];
             if (local() % 2 == 0 ? !permits.try_acquire_for(a_blink(local)) : (permits.acquire(), false)) {
                 return;
             }
@@ -43,22 +51,28 @@ TEST_F(waits, semaphore_keeps_its_permits) {
         {
             test::cancels const some(rt, users, random()());
             for (int n = 0; n < 200; ++n) {
-                permits.acquire();  // this thread stands in the same line
-                permits.release();
+                gates[0].permits.acquire();  // this thread stands in the same line
+                gates[0].permits.release();
             }
             test::wait_for_all(users);
         }
-        EXPECT_EQ(inside, 0);
-        EXPECT_EQ(permits.available(), 3);
+        for (gate const& each : gates) {
+            EXPECT_EQ(each.inside, 0);
+            EXPECT_EQ(each.permits.available(), 3);
+        }
     }
 }
 
 TEST_F(waits, mutex_excludes_and_is_free_at_the_end) {
     while (another_round({.plain = 20, .sanitized = 80})) {
         runtime rt(runtime_options{.workers = workers()});
-        timed_mutex m;
-        int inside = 0;
+        struct guarded {
+            timed_mutex m;
+            int inside = 0;
+        };
+        std::array<guarded, k_objects> all;
         auto const users = test::repeating(rt, 12, k_calls, random(), [&](std::mt19937_64& local) {
+            auto& [m, inside] = all[local() % k_objects];
             if (local() % 2 == 0 ? !m.try_lock_for(a_blink(local)) : (m.lock(), false)) {
                 return;
             }
@@ -68,8 +82,10 @@ TEST_F(waits, mutex_excludes_and_is_free_at_the_end) {
             EXPECT_EQ(--inside, 0);
         });
         test::cancel_until_all_end(rt, users, random()());
-        EXPECT_TRUE(m.try_lock());
-        m.unlock();
+        for (guarded& each : all) {
+            EXPECT_TRUE(each.m.try_lock());
+            each.m.unlock();
+        }
     }
 }
 

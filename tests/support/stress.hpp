@@ -60,6 +60,9 @@ protected:
             return;
         }
         std::string const took = std::to_string(seconds());
+        if (most_workers_ == 0) {
+            fewest_workers_ = 0;  // as many as the test says
+        }
         std::string const workers = std::to_string(fewest_workers_) + " to " + std::to_string(most_workers_);
         std::printf("%llu operations, %s workers, seed %llu, %s s\n", static_cast<unsigned long long>(operations),
                     workers.c_str(), static_cast<unsigned long long>(seed_), took.c_str());
@@ -156,7 +159,7 @@ private:
     inline static std::atomic<std::uint64_t> done_{0};  // by the test that runs
     int rounds_done_ = 0;
     unsigned fewest_workers_ = 64;
-    unsigned most_workers_ = 2;
+    unsigned most_workers_ = 0;
     bool few_faults_ = false;
 #if COIR_FAULT_POINTS
 protected:
