@@ -92,8 +92,8 @@ public:
         }
         this->wait_until(k_never);
     }
-    /// Somebody is about to wait without a time limit. An executor may fetch the result in person, for so short a time that
-    /// nobody else minds. Does not suspend.
+    /// Somebody is about to wait without a time limit. An executor may fetch the result in person, in a task for so short a time
+    /// that nobody else minds. Does not suspend; may block a plain thread, until there is a result at the most.
     virtual void before_waiting() noexcept {}
 
     bool request_cancel(cancel_reason reason) noexcept override {

@@ -213,8 +213,7 @@ void process_pool::take_answer(worker_process& from, frame_header const& header,
                 job->state().set_current_exception();
             }
             found_out(from, std::move(*garbage), who);
-            job->state().complete();
-            job->outside.reset();
+            complete(*job);
             return;
         }
         if (thrown) {
@@ -237,8 +236,7 @@ void process_pool::take_answer(worker_process& from, frame_header const& header,
     idle_deaths_.store(0, std::memory_order_relaxed);
     carry_on(from, who);
     if (ours) {
-        job->state().complete();
-        job->outside.reset();
+        complete(*job);
     }
 }
 

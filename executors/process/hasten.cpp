@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // The short way back: who is about to wait for a job looks into its worker's mailbox for a moment, and completes the job
-// in person. No thread is woken then, neither the keeper nor the one that waits.
+// in person. No thread is woken then, neither the keeper nor the one that waits. A plain thread then goes to sleep there, so that
+// the worker wakes it, and no thread in between.
 //
 // What is found there is believed as little as what comes through the socket. Somebody who waits must not touch what is the
 // keeper's alone: whatever a worker is to do after its answer but run the next job or lie idle is left to the keeper.
@@ -12,6 +13,7 @@
 #include <coir/core/task/suspend.hpp>
 #include <coir/executors/process/errors.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <mutex>
@@ -22,13 +24,20 @@
 #include <unistd.h>
 
 namespace coir::detail {
+namespace {
+
+// A worker that does not want its pool to wake up could keep it from doing so that long.
+constexpr auto k_longest_sleep = std::chrono::milliseconds(100);
+
+}  // namespace
 
 void process_pool::hasten(remote_job& job) noexcept {
-    if (!spins_ || !may_linger() || ::getpid() != owner_) {
+    if (!spins_ || ::getpid() != owner_) {
         return;  // a fork would take its parent's answer
     }
-    auto const at_most = answers_.budget();
-    if (at_most == patience::duration::zero()) {
+    bool may_sleep = current_task_or_null() == nullptr;  // a task suspends, so that its worker can do something else
+    auto const at_most = may_linger() ? answers_.budget() : patience::duration::zero();
+    if (at_most == patience::duration::zero() && !may_sleep) {
         return;
     }
     worker_ptr worker;
@@ -39,11 +48,43 @@ void process_pool::hasten(remote_job& job) noexcept {
         }
         worker = job.worker->shared_from_this();
     }
-    auto const is_over = [&job] { return job.state().is_done() || !may_linger(); };
-    if (look_into(worker->mail->to_pool, at_most, is_over) && take_mail(*worker, reader::waiting)) {
+    mail_slot& slot = worker->mail->to_pool;
+    if (!slot.begin()) {
+        return;
+    }
+    auto const is_done = [&job] { return job.state().is_done(); };
+    bool came = false;
+    if (at_most != patience::duration::zero()) {
+        came = watch_for(slot, at_most, [&] { return is_done() || !may_linger(); });
+        answers_.tell(came || is_done());
+    }
+    if (!came && may_sleep) {
+        {
+            std::lock_guard const guard(lock_);
+            may_sleep = job.sleeper_at == nullptr;  // else it had another worker, where somebody sleeps still
+            job.sleeper_at = may_sleep ? worker : job.sleeper_at;
+        }
+        if (may_sleep) {
+            slot.sleep_until(std::chrono::steady_clock::now() + k_longest_sleep, is_done);
+            std::lock_guard const guard(lock_);
+            job.sleeper_at.reset();
+        }
+    }
+    if (slot.end() && take_mail(*worker, reader::waiting)) {
         let_keeper_rest();
     }
-    answers_.tell(job.state().is_done());
+}
+
+// It has said where it sleeps before it looked for the last time whether the job is done.
+void process_pool::rouse_sleeper(remote_job& job) noexcept {
+    worker_ptr at;
+    {
+        std::lock_guard const guard(lock_);
+        at = std::move(job.sleeper_at);
+    }
+    if (at) {
+        at->mail->to_pool.rouse();
+    }
 }
 
 bool process_pool::take_mail(worker_process& from, reader who) noexcept {

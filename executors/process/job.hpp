@@ -60,9 +60,10 @@ public:
     std::shared_ptr<byte_buffer> frame;  // the whole message to the worker
     std::shared_ptr<segment> shared;     // what it refers to in shared memory
     std::uint64_t id = 0;
-    clock::time_point deadline = k_never;  // on the steady clock; set before the pool has it
-    worker_process* worker = nullptr;      // while running
-    remote_job* next = nullptr;            // in the queue
+    clock::time_point deadline = k_never;        // on the steady clock; set before the pool has it
+    worker_process* worker = nullptr;            // while running
+    std::shared_ptr<worker_process> sleeper_at;  // at whose mailbox a thread that waits for this sleeps
+    remote_job* next = nullptr;                  // in the queue
     remote_job* previous = nullptr;
     where place = where::nowhere;
     std::uint8_t lost_before_start = 0;  // how many workers died before they had read it

@@ -273,8 +273,7 @@ void process_pool::kill_if_overdue(worker_process& worker, time_point now) noexc
     withdraw(*job);
     if (ours) {
         job->state().set_error(timed_out(k_overdue_job));
-        job->state().complete();
-        job->outside.reset();
+        complete(*job);
     }
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "executors/process/mailbox_impl.hpp"
 
+#include "core/base/futex.hpp"
+#include "core/base/thread_count.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -29,13 +32,22 @@ void* map(int fd) {
 }  // namespace
 
 bool mail_slot::try_post(std::span<std::byte const> message) noexcept {
-    std::uint32_t expected = waiting;
-    if (message.size() > k_room || state_.load(std::memory_order_acquire) != waiting) {
+    std::uint32_t seen = state_.load(std::memory_order_acquire);
+    if (message.size() > k_room || (seen != waiting && seen != asleep)) {
         return false;
     }
     std::memcpy(bytes_.data(), message.data(), message.size());
     size_.store(message.size(), std::memory_order_relaxed);
-    return state_.compare_exchange_strong(expected, full, std::memory_order_release, std::memory_order_relaxed);
+    // Twice if the receiver falls asleep meanwhile.
+    while (!state_.compare_exchange_strong(seen, full, std::memory_order_release, std::memory_order_relaxed)) {
+        if (seen != asleep) {
+            return false;
+        }
+    }
+    if (seen == asleep) {
+        futex_wake_shared(state_, 1);
+    }
+    return true;
 }
 
 void mail_slot::point_to_socket() noexcept {
@@ -48,14 +60,30 @@ bool mail_slot::begin() noexcept {
     return state_.compare_exchange_strong(expected, waiting, std::memory_order_release, std::memory_order_relaxed);
 }
 
-bool mail_slot::end() noexcept {
-    std::uint32_t seen = waiting;
-    if (state_.compare_exchange_strong(seen, idle, std::memory_order_relaxed)) {
+bool mail_slot::still_sleeps(std::chrono::steady_clock::time_point deadline) noexcept {
+    if (state_.load(std::memory_order_relaxed) != asleep) {
         return false;
     }
-    if (seen == look) {
-        state_.compare_exchange_strong(seen, idle, std::memory_order_relaxed);
-        return false;
+    wakes_nobody const blocked;
+    return futex_wait_shared_until(state_, asleep, deadline);
+}
+
+void mail_slot::rouse() noexcept {
+    std::uint32_t expected = asleep;
+    state_.compare_exchange_strong(expected, look);  // partner: the one in sleep_until()
+    futex_wake_shared(state_, 1);                    // whatever the worker has made of the state
+}
+
+bool mail_slot::end() noexcept {
+    // What the receiver has made of it, what somebody may have made of that; and no more, whatever a worker does.
+    std::uint32_t seen = waiting;
+    for (int i = 0; i < 3; ++i) {
+        if (state_.compare_exchange_strong(seen, idle, std::memory_order_relaxed)) {
+            return false;
+        }
+        if (seen != waiting && seen != asleep && seen != look) {
+            break;
+        }
     }
     return is_full();
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 // The short way between a pool and a worker: shared memory for one small message in each direction, used only while the
-// receiver is looking. Whoever finds that nobody looks sends through the socket, which wakes the receiver; so there is no
-// sleeping on this memory, and nothing to be lost.
+// receiver is looking, or, a plain thread that waits for an answer, sleeps there. Whoever finds that nobody does sends
+// through the socket, which wakes the receiver; so nothing is lost.
 //
 // Roles: one sender and one receiver for each slot, in different processes.
 //
@@ -11,15 +11,19 @@
 //   idle -> waiting     the receiver begins to look
 //   waiting -> full     the sender has put a message there
 //   waiting -> look     the sender has sent something through the socket instead
+//   waiting -> asleep   the receiver has looked in vain and goes to sleep
+//   asleep -> full      the sender has put a message there, and wakes the receiver
+//   asleep -> look      somebody else has what the receiver waits for, and wakes it
 //   full -> idle        the receiver takes the message
-//   waiting, look -> idle   the receiver gives up; if the compare-exchange fails, the message has come after all
+//   waiting, asleep, look -> idle   the receiver gives up; if the compare-exchange fails, the message has come after all
 //
 // Invariants
-//   1. The sender writes `size` and `bytes` while the receiver waits, and publishes them by waiting -> full. If that fails
-//      the message goes through the socket.
+//   1. The sender writes `size` and `bytes` while the receiver waits or sleeps, and publishes them by the change to full. If
+//      that fails the message goes through the socket.
 //   2. The pool believes nothing that it reads here: it copies a message of a size within the slot, and then treats the
 //      copy like bytes from the socket. The size of the memory is sealed, so that no access faults.
-//   3. A worker can claim any state at any time. Whatever it does, each step of the pool's ends.
+//   3. A worker can claim any state at any time. Whatever it does, each step of the pool's ends: so who sleeps here does it
+//      for a bounded time, and believes nobody's word but the job's.
 
 #include "executors/process/descriptor_impl.hpp"
 
@@ -38,10 +42,10 @@ namespace coir::detail {
 
 class mail_slot {
 public:
-    enum state : std::uint32_t { idle, waiting, full, look };
+    enum state : std::uint32_t { idle, waiting, full, look, asleep };
 
     // --- the sender's ----------------------------------------------------------------------------------------------
-    /// False: nobody looks, or it does not fit. It has to go through the socket.
+    /// False: nobody looks or sleeps there, or it does not fit. It has to go through the socket.
     bool try_post(std::span<std::byte const> message) noexcept;
     /// Before something is sent through the socket: who looks here is not to wait any longer.
     void point_to_socket() noexcept;
@@ -50,6 +54,17 @@ public:
     /// False if the slot is not idle.
     bool begin() noexcept;
     bool is_undisturbed() const noexcept { return state_.load(std::memory_order_relaxed) == waiting; }
+    /// After begin(), in place of looking: sleeps until something comes, somebody calls rouse(), or the deadline has passed, but
+    /// not while `is_over()`, which whoever calls rouse() has made true before. A plain thread.
+    template <class Stop>
+    void sleep_until(std::chrono::steady_clock::time_point deadline, Stop is_over) noexcept {
+        std::uint32_t expected = waiting;
+        state_.compare_exchange_strong(expected, asleep);  // partner: the one in rouse()
+        while (!is_over() && still_sleeps(deadline)) {
+        }
+    }
+    /// For anybody on the receiver's side.
+    void rouse() noexcept;
     /// No more looking, unless there is a message: then true, and take() has to follow.
     bool end() noexcept;
     bool is_full() const noexcept { return state_.load(std::memory_order_acquire) == full; }
@@ -61,6 +76,9 @@ public:
     static constexpr std::size_t k_room = 8192 - 128;
 
 private:
+    /// False: there is something to look at, or the deadline has passed.
+    bool still_sleeps(std::chrono::steady_clock::time_point deadline) noexcept;
+
     alignas(64) std::atomic<std::uint32_t> state_{idle};
     alignas(64) std::atomic<std::uint64_t> size_{0};
     std::array<std::byte, k_room> bytes_;
@@ -72,26 +90,33 @@ struct mailbox {
     mail_slot to_pool;
 };
 
-/// Looks for a message, at most for `at_most`, and not after `stop()`. True if there is one, to be claimed. Does
-/// not give way to others by sched_yield: where there are any, that costs a whole slice of theirs.
+/// Between begin() and end(): looks until something has come, at most for `at_most`, and not after `stop()`. True if something
+/// has. Does not give way to others by sched_yield: where there are any, that costs a whole slice of theirs.
 template <class Stop>
-bool look_into(mail_slot& slot, std::chrono::nanoseconds at_most, Stop stop) noexcept {
+bool watch_for(mail_slot const& slot, std::chrono::nanoseconds at_most, Stop stop) noexcept {
     constexpr int k_looks_between_clocks = 32;
-    if (!slot.begin()) {
-        return false;
-    }
     auto const give_up = std::chrono::steady_clock::now() + at_most;
     for (;;) {
         for (int i = 0; i < k_looks_between_clocks; ++i) {
             if (!slot.is_undisturbed()) {
-                return slot.end();
+                return true;
             }
             spin_pause();
         }
         if (stop() || std::chrono::steady_clock::now() >= give_up) {
-            return slot.end();
+            return false;
         }
     }
+}
+
+/// Looks for a message, as watch_for(). True if there is one, to be claimed.
+template <class Stop>
+bool look_into(mail_slot& slot, std::chrono::nanoseconds at_most, Stop stop) noexcept {
+    if (!slot.begin()) {
+        return false;
+    }
+    watch_for(slot, at_most, stop);
+    return slot.end();
 }
 
 /// A mailbox as one process sees it.

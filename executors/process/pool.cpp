@@ -294,6 +294,7 @@ void process_pool::withdraw(remote_job& job) noexcept {
             wake_keeper();
         }
     }
+    rouse_sleeper(job);
     let_go(taken);
 }
 
@@ -353,11 +354,16 @@ process_pool_stats process_pool::stats() const {
     return result;
 }
 
+void process_pool::complete(remote_job& job) noexcept {
+    job.state().complete();
+    rouse_sleeper(job);
+    job.outside.reset();
+}
+
 void process_pool::complete_with(job_ref const& job, std::exception_ptr error) noexcept {
     if (job->state().start_completion()) {
         job->state().set_error(std::move(error));
-        job->state().complete();
-        job->outside.reset();
+        complete(*job);
     }
 }
 

@@ -105,6 +105,8 @@ private:
     /// Under lock_.
     bool needs_another() const noexcept;
     static void let_go(job_ref const& job) noexcept;
+    /// For who has won start_completion() and set the outcome.
+    void complete(remote_job& job) noexcept;
     void complete_with(job_ref const& job, std::exception_ptr error) noexcept;
     void complete_late(job_ref const& job) noexcept;
     /// Under lock_: so its descriptor cannot have become somebody else's.
@@ -144,6 +146,8 @@ private:
     bool take_mail(worker_process& from, reader who) noexcept;
     void found_out(worker_process& bad, std::string why, reader who);
     void let_keeper_rest() noexcept;
+    /// Whoever sleeps at a mailbox for this job, which has its outcome.
+    void rouse_sleeper(remote_job& job) noexcept;
     /// Takes its job away; without one it has been cancelled.
     job_ref job_of(worker_process& from);
     job_ref take_job_of(worker_process& from) noexcept;  // under lock_

@@ -97,6 +97,57 @@ TEST(mail_slot, message_arrives_once_whether_its_receiver_gives_up_or_not) {
     EXPECT_EQ(received, posted.load());
 }
 
+TEST(mail_slot, sleeping_receiver_is_woken_by_each_message) {
+    auto const slot = std::make_unique<mail_slot>();
+    constexpr int k_rounds = 2'000;
+    std::thread sender([&] {
+        for (int i = 0; i < k_rounds; ++i) {
+            while (!slot->try_post(bytes_of("message"))) {
+                std::this_thread::yield();
+            }
+        }
+    });
+    for (int i = 0; i < k_rounds; ++i) {
+        ASSERT_TRUE(slot->begin());
+        slot->sleep_until(std::chrono::steady_clock::time_point::max(), [] { return false; });
+        ASSERT_TRUE(slot->end());
+        ASSERT_TRUE(slot->claim());
+    }
+    sender.join();
+}
+
+TEST(mail_slot, sleeping_receiver_is_woken_when_what_it_waits_for_has_come_by_another_way) {
+    auto const slot = std::make_unique<mail_slot>();
+    constexpr int k_rounds = 2'000;
+    std::atomic<int> begun{0};
+    std::atomic<int> over{0};
+    std::thread other([&] {
+        for (int i = 1; i <= k_rounds; ++i) {
+            while (begun.load() < i) {
+                std::this_thread::yield();
+            }
+            over = i;
+            slot->rouse();
+        }
+    });
+    for (int i = 1; i <= k_rounds; ++i) {
+        ASSERT_TRUE(slot->begin());
+        begun = i;
+        slot->sleep_until(std::chrono::steady_clock::time_point::max(), [&] { return over.load() >= i; });
+        ASSERT_FALSE(slot->end());
+        EXPECT_FALSE(slot->try_post(bytes_of("late")));
+    }
+    other.join();
+}
+
+TEST(mail_slot, receiver_sleeps_no_longer_than_until_its_deadline_whatever_the_sender_does) {
+    auto const slot = std::make_unique<mail_slot>();
+    ASSERT_TRUE(slot->begin());
+    slot->sleep_until(std::chrono::steady_clock::now() + std::chrono::milliseconds(1), [] { return false; });
+    EXPECT_FALSE(slot->end());
+    EXPECT_TRUE(slot->begin());
+}
+
 TEST(patience, gives_up_what_does_not_pay_and_tries_it_again_now_and_then) {
     patience p;
     EXPECT_EQ(p.budget(), patience::k_most);
@@ -165,7 +216,7 @@ int answer_by_mail(int kind, std::uint64_t job) {
     }
     raw_slot& slot = box[1];
     auto const give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
-    while (slot.state.load() != mail_slot::waiting) {
+    while (slot.state.load() != mail_slot::waiting && slot.state.load() != mail_slot::asleep) {
         if (std::chrono::steady_clock::now() > give_up) {
             return 0;
         }
@@ -221,7 +272,8 @@ int spoil_the_mailbox(std::uint32_t state) {
 
 TEST(process_pool_mailbox, worker_with_a_spoilt_mailbox_is_served_through_the_socket_or_killed) {
     process_pool_executor pool({.max_workers = 1});
-    for (std::uint32_t const state : {2u, 3u, 4u, 0xffff'ffffu, 0u}) {
+    // Not 1 and 4, in which it would post its answer to nobody: a job that never answers.
+    for (std::uint32_t const state : {2u, 3u, 5u, 0xffff'ffffu, 0u}) {
         auto job = pool.submit<&spoil_the_mailbox>(state);
         try {
             EXPECT_EQ(job.get(), 1);
@@ -232,6 +284,24 @@ TEST(process_pool_mailbox, worker_with_a_spoilt_mailbox_is_served_through_the_so
         EXPECT_EQ(next.get(), mix(5)) << state;
         EXPECT_EQ(pool.submit<&mix>(6u).get(), mix(6)) << state;
     }
+}
+
+std::string long_answer(std::size_t size) {
+    return std::string(size, 'x');
+}
+
+// Nobody hears of it through the mailbox: it is the keeper who ends the wait.
+TEST(process_pool_mailbox, thread_that_sleeps_at_the_mailbox_hears_of_what_comes_another_way) {
+    process_pool_executor pool({.max_workers = 1});
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(pool.submit<&long_answer>(3 * mail_slot::k_room).get().size(), 3 * mail_slot::k_room);
+        EXPECT_THROW(pool.submit<&test::die_of_kill>(0).get(), worker_died);
+        auto stays = pool.submit<&test::stay>();
+        std::thread canceller([shared = stays.state()] { shared->request_cancel(nullptr); });
+        EXPECT_THROW(stays.get(), cancelled);
+        canceller.join();
+    }
+    EXPECT_EQ(pool.submit<&mix>(8u).get(), mix(8));
 }
 
 TEST(process_pool_mailbox, worker_that_dies_while_somebody_looks_for_its_answer_fails_its_job_alone) {
