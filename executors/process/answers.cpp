@@ -32,6 +32,7 @@ constexpr auto k_time_without_channel = std::chrono::seconds(1);
 constexpr std::uint8_t k_most_losses = 3;
 // Of 16 KiB. More than a socket holds, unless somebody has got hold of the dead worker's end and goes on writing.
 constexpr int k_most_last_reads = 1024;
+constexpr char k_overflow[] = ", with a stack overflow";
 
 std::string message_of(std::exception_ptr const& error) {
     try {
@@ -113,6 +114,8 @@ void process_pool::take(worker_process& from, frame received) {
     case frame_kind::value:
     case frame_kind::error:
         return take_answer(from, received.header, received.body, reader::keeper, false);
+    case frame_kind::overflow:
+        return take_overflow(from, received.header);
     case frame_kind::setup:
     case frame_kind::job:
         break;
@@ -154,6 +157,17 @@ void process_pool::take_ready(worker_process& from) {
     from.deadline = time_point::max();
     failed_starts_ = 0;
     carry_on(from, reader::keeper);
+}
+
+void process_pool::take_overflow(worker_process& from, frame_header const& header) {
+    std::lock_guard const guard(lock_);
+    if (from.now == worker_process::stage::doomed) {
+        return;
+    }
+    if (from.has_overflowed || header.size != 0 || header.job != (from.job ? from.job->id : 0)) {
+        throw protocol_error("a message out of turn");
+    }
+    from.has_overflowed = true;
 }
 
 job_ref process_pool::job_of(worker_process& from) {
@@ -381,6 +395,7 @@ void process_pool::bury(worker_process& dead) {
     }
     if (job && !(never_read && put_back(job))) {
         std::string text = "the " + described(dead) + " " + end.text() + " while it ran a job";
+        text += dead.has_overflowed ? k_overflow : "";
         text += dead.doom.empty() ? "" : ": " + dead.doom;
         complete_with(job, std::make_exception_ptr(worker_died(text, end.signal, end.exit_status)));
         let_go(job);
@@ -411,6 +426,7 @@ void process_pool::after_a_failed_start(worker_process& dead, process_end const&
     } else if (!why) {
         std::string text = "coir::process_pool_executor: a worker process " + end.text() +
                            (dead.said_hello ? " in its initializer" : " before it was ready");
+        text += dead.has_overflowed ? k_overflow : "";
         text += dead.doom.empty() ? "" : ": " + dead.doom;
         why = dead.said_hello ? std::make_exception_ptr(broken_executor(text))
                               : std::make_exception_ptr(worker_start_error(text));

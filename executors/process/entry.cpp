@@ -11,6 +11,7 @@
 #include "executors/process/confine_impl.hpp"
 #include "executors/process/exception_impl.hpp"
 #include "executors/process/image_impl.hpp"
+#include "executors/process/last_words_impl.hpp"
 #include "executors/process/mailbox_impl.hpp"
 #include "executors/process/patience_impl.hpp"
 #include "executors/process/request_impl.hpp"
@@ -190,6 +191,7 @@ private:
         if (cpu_limit_ != 0) {
             limit_processor_time(cpu_limit_);
         }
+        last_words::are_of(message.header.job);
         try {
             return answer(frame_kind::value, message.header.job, [&](wire_output& out) {
                 call(message, out);
@@ -236,6 +238,7 @@ private:
     }
 
     worker_marker const marker_;
+    last_words last_words_;
     frame_reader reader_;
     owned_descriptor passed_;
     byte_buffer answer_;

@@ -14,7 +14,8 @@
 
 namespace coir {
 
-/// The worker process that ran the job ended before it had answered. Only that job fails.
+/// The worker process that ran the job ended before it had answered. Only that job fails. what() says how the process ended, and
+/// whether it had overflowed its stack.
 class worker_died : public std::runtime_error {
 public:
     /// `signal`: what killed it, or 0; `exit_status`: what it exited with, or -1 if a signal killed it. Both 0 and -1 if

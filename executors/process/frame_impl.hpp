@@ -28,6 +28,7 @@ enum class frame_kind : std::uint32_t {
     start_failed,  // from the worker: the initializer has thrown
     value,         // from the worker: a job's result
     error,         // from the worker: what a job threw
+    overflow,      // from the worker: the job, or the initializer, has overflowed its stack, and the worker ends
 };
 
 struct frame_header {

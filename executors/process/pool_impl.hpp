@@ -137,6 +137,7 @@ private:
     void take(worker_process& from, frame received);
     void take_hello(worker_process& from, frame const& received);
     void take_ready(worker_process& from);
+    void take_overflow(worker_process& from, frame_header const& header);
     /// Under lock_. False: doomed meanwhile. Throws protocol_error if it has started already, or not said hello.
     bool expect_starting(worker_process const& from) const;
     /// `claimed`: by take_mail(), so that nobody else takes an answer of this worker meanwhile.

@@ -57,6 +57,7 @@ struct worker_process : std::enable_shared_from_this<worker_process> {
     bool channel_open = true;
     bool left_bytes_unread = false;  // it closed its end of the channel while something of ours lay there
     bool was_late = false;
+    bool has_overflowed = false;              // so it says
     std::exception_ptr start_error;           // why it will not become ready
     std::string doom;                         // why the keeper has killed it
     time_point deadline = time_point::max();  // when it is killed, starting, retiring or without a channel

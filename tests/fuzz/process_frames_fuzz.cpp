@@ -165,6 +165,7 @@ void read_as_pool(frame const& from) {
         read_greeting(from.body);
         break;
     case frame_kind::ready:
+    case frame_kind::overflow:
     case frame_kind::setup:
     case frame_kind::job:
         break;
@@ -243,6 +244,7 @@ void read_as_worker(frame const& from) {
     case frame_kind::start_failed:
     case frame_kind::value:
     case frame_kind::error:
+    case frame_kind::overflow:
         break;
     }
 }

@@ -77,6 +77,43 @@ TEST(process_pool_death, by_a_stack_overflow_fails_its_own_job_only) {
     dies_alone<&test::die_of_recursion>(of_signal(SIGSEGV));
 }
 
+std::string reason_of_death(future<int> dying) {
+    try {
+        dying.get();
+    } catch (worker_died const& error) {
+        return error.what();
+    }
+    return "none";
+}
+
+TEST(process_pool_death, by_a_stack_overflow_is_told_from_other_bad_accesses) {
+    process_pool_executor pool({.max_workers = 1});
+    std::string const overflow = reason_of_death(pool.submit<&test::die_of_recursion>(0));
+    EXPECT_NE(overflow.find("stack overflow"), std::string::npos) << overflow;
+    std::string const stray = reason_of_death(pool.submit<&test::die_of_segv>(0));
+    EXPECT_NE(stray.find("worker process"), std::string::npos) << stray;
+    EXPECT_EQ(stray.find("stack overflow"), std::string::npos) << stray;
+}
+
+TEST(process_pool_death, by_a_stack_overflow_is_claimed_once) {
+    dies_alone<&test::claim_overflows>([](worker_died const& e) { return e.signal() == SIGKILL; });
+}
+
+void overflow_at_the_start() {
+    test::die_of_recursion(0);
+}
+
+TEST(process_pool_death, by_a_stack_overflow_in_the_initializer_is_told) {
+    process_pool_executor pool({.max_workers = 1, .initializer = &overflow_at_the_start});
+    auto job = pool.submit<&test::mix>(1u);
+    try {
+        job.get();
+        ADD_FAILURE() << "it has a result";
+    } catch (broken_executor const& error) {
+        EXPECT_NE(std::string(error.what()).find("stack overflow"), std::string::npos) << error.what();
+    }
+}
+
 TEST(process_pool_death, by_bytes_that_are_no_message_fails_its_own_job_only) {
     dies_alone<&test::write_garbage>([](worker_died const& e) { return e.signal() == SIGKILL; });
 }

@@ -133,6 +133,12 @@ int write_start_failures(int) {
     }
 }
 
+int claim_overflows(int job) {
+    for (;;) {
+        put_header(detail::frame_kind::overflow, static_cast<std::uint64_t>(job), 0);
+    }
+}
+
 int leave_a_child() {
     int const child = ::fork();
     if (child == 0) {

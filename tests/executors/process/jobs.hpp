@@ -32,6 +32,7 @@ int close_everything(int);
 /// which it does not read.
 int answer_and_write_garbage(int job);
 int write_start_failures(int);  // without end
+int claim_overflows(int job);   // without end
 /// Forks, and returns the child's number; that one stays.
 int leave_a_child();
 
