@@ -365,12 +365,22 @@ void task_base::move(time_limit& limit, clock::time_point when) noexcept {
 }
 
 clock::time_point task_base::nearest_limit() noexcept {
-    clock::time_point nearest = k_never;
-    cancel_lock const lock(*this);
-    for (time_limit const* limit = limits_; limit != nullptr; limit = limit->outer) {
-        nearest = std::min(nearest, limit->when);
+    for (back_off wait;; wait.pause()) {
+        clock::time_point nearest = k_never;
+        bool fires_now = false;
+        {
+            cancel_lock const lock(*this);
+            for (time_limit const* limit = limits_; limit != nullptr; limit = limit->outer) {
+                bool const expired = limit->expired.load(std::memory_order_acquire);
+                fires_now = fires_now || (expired && limit->timer.firing.load(std::memory_order_acquire));
+                // One whose cancellation was thrown, and caught before it came to the limit's end, ends nothing any more.
+                nearest = expired && !cancel_is_pending() ? nearest : std::min(nearest, limit->when);
+            }
+        }
+        if (!fires_now) {
+            return nearest;
+        }
     }
-    return nearest;
 }
 
 cancel_reason task_base::reason_of_request() noexcept {

@@ -21,7 +21,9 @@
 #include <coir/core/task/coroutine_root.hpp>
 #include <coir/core/task/shared_state.hpp>
 #include <coir/core/task/suspend.hpp>
+#include <coir/core/task/timer_node.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -68,7 +70,9 @@ struct birth {
 /// A time within which a task wants a part of its work done. Lies in the frame of that part.
 struct time_limit {
     clock::time_point when;
-    time_limit* outer = nullptr;  // of the same task
+    timer_node const& timer;            // of the cancellation at that time
+    time_limit* outer = nullptr;        // of the same task
+    std::atomic<bool> expired = false;  // the timer cancels the task, or has done so
 };
 
 /// Something that a task wants done before it suspends. Belongs to whoever sets it.

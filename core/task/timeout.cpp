@@ -19,11 +19,11 @@ detail::task_base& calling_task() {
 }  // namespace
 
 timeout_scope::timeout_scope(clock::time_point deadline)
-    : timer_(calling_task()), limit_{deadline}, requests_at_entry_(timer_.task->cancelling()),
+    : timer_(calling_task(), limit_), limit_{deadline, timer_}, requests_at_entry_(timer_.task->cancelling()),
       pending_at_entry_(timer_.task->cancel_is_pending()) {
     timer_.callback = [](detail::timer_node& node) noexcept {
         auto& self = static_cast<timer&>(node);
-        self.expired.store(true, std::memory_order_release);
+        self.limit->expired.store(true, std::memory_order_release);
         self.task->request_cancel(detail::keep_reason("timed out"));
     };
     arm();

@@ -20,7 +20,8 @@
 
 namespace coir {
 namespace detail {
-/// The nearest deadline of the time limits within which the calling task runs. k_never without one, on a plain thread, and
+/// The nearest deadline of the time limits within which the calling task runs and that may still end what it does: not of one
+/// that has expired and whose cancellation the task has caught. k_never without one, on a plain thread, and
 /// where no time limit takes effect: in a shield, and while the stack unwinds.
 clock::time_point deadline_in_force() noexcept;
 }  // namespace detail
@@ -36,7 +37,7 @@ public:
     }
     clock::time_point when() const noexcept { return limit_.when; }
     /// Has the deadline passed while the scope ran?
-    bool expired() const noexcept { return timer_.expired.load(std::memory_order_acquire); }
+    bool expired() const noexcept { return limit_.expired.load(std::memory_order_acquire); }
 
     // For the library.
     explicit timeout_scope(clock::time_point deadline);
@@ -48,10 +49,11 @@ public:
 
 private:
     struct timer : detail::timer_node {
-        explicit timer(detail::task_base& t) noexcept : task(detail::state_ptr<detail::task_base>::share(&t)) {}
+        timer(detail::task_base& t, detail::time_limit& l) noexcept
+            : task(detail::state_ptr<detail::task_base>::share(&t)), limit(&l) {}
         // Kept: the body of a generator that was handed on may outlive the task that entered it.
         detail::state_ptr<detail::task_base> task;
-        std::atomic<bool> expired{false};
+        detail::time_limit* const limit;
     };
 
     void arm();

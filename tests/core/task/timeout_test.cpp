@@ -257,6 +257,22 @@ TEST(deadline_in_force, is_none_where_no_limit_takes_effect) {
     });
 }
 
+TEST(deadline_in_force, is_none_of_a_limit_that_has_expired_and_whose_cancellation_was_caught) {
+    using detail::deadline_in_force;
+    on_one_and_four_workers([] {
+        auto const late = clock::now() + hours(1);
+        with_deadline(late, [&] {
+            auto const soon = clock::now() - k_a_moment;
+            with_deadline(soon, [&] {
+                EXPECT_EQ(deadline_in_force(), soon);  // the task has not heard of it yet
+                EXPECT_THROW(sleep_forever(), cancelled);
+                EXPECT_EQ(deadline_in_force(), late);
+            });
+            EXPECT_EQ(deadline_in_force(), late);
+        });
+    });
+}
+
 TEST(deadline_in_force, forgets_a_limit_that_is_left_before_one_that_began_later) {
     using detail::deadline_in_force;
     on_one_and_four_workers([] {

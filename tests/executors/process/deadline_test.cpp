@@ -142,6 +142,16 @@ TEST(process_pool_deadline, that_passes_in_the_queue_keeps_the_job_from_running)
     });
 }
 
+TEST(process_pool_deadline, that_has_been_caught_does_not_hold_for_later_jobs) {
+    on_one_and_four_workers([] {
+        process_pool_executor pool({.max_workers = 1});
+        with_timeout(test::k_a_moment, [&] {
+            EXPECT_THROW(sleep(k_long_time), cancelled);
+            EXPECT_EQ(pool.submit<&test::mix>(6u).get(), test::mix(6));
+        });
+    });
+}
+
 TEST(process_pool_deadline, does_not_hold_within_a_shield) {
     on_one_and_four_workers([] {
         process_pool_executor pool({.max_workers = 1});
