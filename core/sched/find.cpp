@@ -5,6 +5,7 @@
 //   injector, other workers' queues, a short spin, and at last sleep in the poller until the next timer.
 
 #include "core/base/fault.hpp"
+#include "core/base/forked.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/worker.hpp"
 
@@ -97,6 +98,9 @@ task_base* worker::next_task_elsewhere() noexcept {
 }
 
 void worker::look_around() noexcept {
+    if (in_a_fork.load(std::memory_order_relaxed)) [[unlikely]] {
+        end_in_a_fork();
+    }
     slice_ = k_slice;
     counters_.looks.add(1);
     if (timers_.next_deadline() != k_never || reactor_.has_descriptors()) {

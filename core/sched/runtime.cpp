@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/sched/runtime.hpp>
 
+#include "core/base/forked.hpp"
 #include "core/sched/blocking_section.hpp"
 #include "core/sched/deadlock.hpp"
 #include "core/sched/scheduler.hpp"
@@ -23,7 +24,9 @@ runtime::~runtime() {
 }
 
 void runtime::destroyer::operator()(detail::scheduler* s) const noexcept {
-    delete s;
+    if (!detail::in_a_fork.load(std::memory_order_relaxed)) {  // there it stays: nobody can end its threads
+        delete s;
+    }
 }
 
 void runtime::shutdown() {

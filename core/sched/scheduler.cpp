@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/sched/scheduler.hpp"
 
+#include "core/base/forked.hpp"
 #include "core/fiber/overflow.hpp"
 #include "core/sched/cores.hpp"
 #include "core/sched/deadlock.hpp"
@@ -18,6 +19,9 @@
 #include <new>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
+
+#include <pthread.h>
 
 namespace coir::detail {
 namespace {
@@ -33,6 +37,28 @@ struct register_of_runtimes {
 register_of_runtimes& all_runtimes() {
     static register_of_runtimes& instance = *new register_of_runtimes;
     return instance;
+}
+
+// In the child on the thread that has forked, which alone exists there. What a task of it does until then is its own affair; its
+// worker ends the process as soon as it is to look for something to run.
+void mark_the_fork() noexcept {
+    auto& runtimes = all_runtimes();
+    if (!runtimes.live.empty()) {
+        in_a_fork.store(true, std::memory_order_relaxed);
+    }
+    runtimes.lock.unlock();
+    if (worker* const here = this_worker()) {
+        here->look_at_next_turn();
+    }
+}
+
+// Nobody else holds the lock when the process is copied.
+void watch_forks() {
+    static int const error =
+        ::pthread_atfork([] { all_runtimes().lock.lock(); }, [] { all_runtimes().lock.unlock(); }, mark_the_fork);
+    if (error != 0) {
+        throw std::system_error(error, std::generic_category(), "coir: pthread_atfork");
+    }
 }
 
 std::uint32_t take_number() {
@@ -85,6 +111,8 @@ scheduler::scheduler(runtime_options options)
                         : nullptr),
       number_(take_number()), fibers_(fiber_pool::for_stack_size(options_.stack_size)), idle_(options_.workers),
       monitor_(*this), standstill_(*this, options_.virtual_time, options_.seed.has_value()) {
+    refuse_in_a_fork();
+    watch_forks();
     set_task_name_hook(&name_of_current_task);
     install_overflow_handler();
     if (options_.stall_threshold.count() > 0) {
@@ -154,6 +182,7 @@ void scheduler::spawn(task_base& task) {
         here->push_new(task);
         return;
     }
+    refuse_in_a_fork();
     // Counted before the look at closed_, which shut_down() sets before it counts: so either this spawn is refused, or
     // the shutdown waits for the task.
     spawned_outside_.fetch_add(1, std::memory_order_seq_cst);

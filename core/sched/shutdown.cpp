@@ -9,6 +9,7 @@
 //   5. The workers stop.
 // The records of tasks live on as long as there are handles.
 
+#include "core/base/forked.hpp"
 #include "core/sched/blocking_section.hpp"
 #include "core/sched/scheduler.hpp"
 
@@ -34,6 +35,9 @@ void scheduler::shut_down() {
     auto const* const section = static_cast<blocking_section*>(this_blocking_section());
     if ((here != nullptr && &here->home() == this) || (section != nullptr && &section->task().home() == this)) {
         throw invalid_state("a runtime cannot be shut down by one of its own tasks");
+    }
+    if (in_a_fork.load(std::memory_order_relaxed)) {
+        return;  // its threads are in another process
     }
     std::lock_guard const once(shutdown_lock_);
     if (shut_down_) {

@@ -2,6 +2,7 @@
 #include <coir/core/task/suspend.hpp>
 
 #include "core/base/fault.hpp"
+#include "core/base/forked.hpp"
 #include "core/base/futex.hpp"
 #include "core/base/thread_count.hpp"
 #include "core/task/suspend_task.hpp"
@@ -34,6 +35,9 @@ wake_reason thread_waiter::sleep_until(clock::time_point deadline) noexcept {
             break;
         }
         if (deadline == k_never) {
+            if (in_a_fork.load(std::memory_order_relaxed)) [[unlikely]] {
+                end_in_a_fork();
+            }
             wakes_nobody const blocked;
             futex_wait(word.raw(), seen);
         } else if (!futex_wait_until(word.raw(), seen, deadline) && word.try_claim(wake_reason::timed_out)) {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/base/forked.hpp"
+
+#include <coir/core/base/errors.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace coir::detail {
+namespace {
+
+constexpr char k_forked[] =
+    "coir: this process is a fork of one in which a runtime lives, and has none of its threads: "
+    "after fork() call exec or _exit, or fork before the first runtime";
+
+}  // namespace
+
+void refuse_in_a_fork() {
+    if (in_a_fork.load(std::memory_order_relaxed)) [[unlikely]] {
+        throw invalid_state(k_forked);
+    }
+}
+
+void end_in_a_fork() noexcept {
+    std::fprintf(stderr, "%s\n", k_forked);
+    std::abort();
+}
+
+}  // namespace coir::detail

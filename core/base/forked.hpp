@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The child of a fork in which a runtime lives has one thread, the one that has forked, everybody's locks as they were, and its
+// parent's pollers. It may call exec or _exit; of coir it can use nothing, and is told so.
+
+#include <atomic>
+
+namespace coir::detail {
+
+/// Is this process such a child? Set by the handler of core/sched.
+inline std::atomic<bool> in_a_fork{false};
+
+/// Throws invalid_state in such a child.
+void refuse_in_a_fork();
+
+/// For who would wait there for a thread that does not exist: says so on stderr and aborts.
+[[noreturn]] void end_in_a_fork() noexcept;
+
+}  // namespace coir::detail
