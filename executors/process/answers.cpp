@@ -7,6 +7,7 @@
 #include "executors/process/pool_impl.hpp"
 #include "executors/process/request_impl.hpp"
 
+#include <coir/core/task/task_ref.hpp>
 #include <coir/executors/process/errors.hpp>
 
 #include <algorithm>
@@ -205,6 +206,9 @@ void process_pool::take_answer(worker_process& from, frame_header const& header,
         wire_input in(body);
         std::exception_ptr thrown;
         std::optional<std::string> garbage;
+        // What reads the result is the user's code, and may suspend. In a task that waits, whose cancellation is no reason to lose
+        // what has come.
+        cancel_shield const shield;
         try {
             if (header.kind == frame_kind::value) {
                 job->load_result(in);

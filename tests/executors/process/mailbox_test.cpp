@@ -304,6 +304,55 @@ TEST(process_pool_mailbox, thread_that_sleeps_at_the_mailbox_hears_of_what_comes
     EXPECT_EQ(pool.submit<&mix>(8u).get(), mix(8));
 }
 
+// Read in a task, it lets others have a turn until somebody cancels that task, and once more.
+struct slowly_read {
+    std::uint64_t value = 0;
+
+    static inline std::atomic<bool> is_read{false};
+    static inline std::atomic<bool> is_cancelled{false};
+
+    template <class Archive>
+    void save(Archive& to) const {
+        to(value);
+    }
+    template <class Archive>
+    void load(Archive& from) {
+        from(value);
+        if (detail::current_task_or_null() != nullptr) {
+            is_read = true;
+            while (!is_cancelled) {
+                yield();
+            }
+            yield();
+        }
+    }
+};
+
+slowly_read read_slowly(std::uint64_t value) {
+    return {value};
+}
+
+TEST(process_pool_mailbox, result_that_has_come_is_not_lost_by_a_cancellation_while_it_is_read) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    runtime home(runtime_options{.workers = 1});
+    process_pool_executor pool({.max_workers = 1});
+    int const k_most_rounds =
+        5'000;  // whether the waiter finds the answer before it suspends is for the machine to say
+    for (int round = 0; round < k_most_rounds && !slowly_read::is_read; ++round) {
+        auto waiter = home.spawn([&] { return pool.submit<&read_slowly>(9u).get().value; });
+        while (!waiter.done() && !slowly_read::is_read) {
+            std::this_thread::yield();
+        }
+        if (slowly_read::is_read) {
+            waiter.cancel();
+            slowly_read::is_cancelled = true;
+        }
+        EXPECT_EQ(waiter.get(), 9u);
+    }
+}
+
 TEST(process_pool_mailbox, worker_that_dies_while_somebody_looks_for_its_answer_fails_its_job_alone) {
     process_pool_executor pool({.max_workers = 1});
     for (int i = 0; i < 10; ++i) {
