@@ -43,7 +43,8 @@ frame_header read_header(std::span<std::byte const, k_frame_header_size> from, s
         throw protocol_error("bytes that are no message");
     }
     auto const kind = get<std::uint32_t>(from.data() + 4);
-    if (kind < static_cast<std::uint32_t>(frame_kind::setup) || kind > static_cast<std::uint32_t>(frame_kind::overflow)) {
+    if (kind < static_cast<std::uint32_t>(frame_kind::setup) ||
+        kind > static_cast<std::uint32_t>(frame_kind::overflow)) {
         throw protocol_error("a message of an unknown kind");
     }
     auto const size = get<std::uint64_t>(from.data() + 16);
