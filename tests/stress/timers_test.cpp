@@ -62,8 +62,8 @@ public:
         test::stress::did(operations);
     }
 
-    // What is still set is fired, all of it.
-    void finish() {
+    // What is still set is fired, all of it. Returns how many were fired before: none, perhaps, if there is one sleeper only.
+    std::size_t finish() {
         now_.fetch_add(1'000'000);
         for (auto& heap : heaps_) {
             heap.fire_due(now(), ~std::size_t{0});
@@ -77,9 +77,8 @@ public:
             }
         }
         EXPECT_EQ(wrong, 0);
-        // Few are taken back again as soon as they are set, and perhaps all of them always before they are due.
-        EXPECT_TRUE(fired_ != 0 || sleepers_.size() < 20);
         test::stress::did(fired_);
+        return fired_;
     }
 
 private:
@@ -134,6 +133,7 @@ public:
 TEST_F(timers, each_fires_once_or_was_taken_back_whichever_worker_has_it) {
     few_faults();
     constexpr int k_times = 50'000;
+    std::size_t fired = 0;
     while (another_round({.plain = 6, .sanitized = 112, .seconds = 60})) {
         std::size_t const count = workers();
         heaps all(count, 1 + below(500));
@@ -150,8 +150,9 @@ TEST_F(timers, each_fires_once_or_was_taken_back_whichever_worker_has_it) {
         for (auto& thread : threads) {
             thread.join();
         }
-        all.finish();
+        fired += all.finish();
     }
+    EXPECT_GT(fired, 0u) << "nothing was tested";
 }
 
 // --- tasks -------------------------------------------------------------------------------------------------------------
