@@ -197,7 +197,7 @@ task_group::awaited task_group::await_some() {
     return await_one(*next) ? awaited::interrupted : awaited::somebody;
 }
 
-// The failures of all children, which have ended, and that of the body, if it has failed on its own: as what is to be
+// The failures of all children that have ended, and that of the body, if it has failed on its own: as what is to be
 // thrown, or null. Afterwards the group is as new, but for those who have been spawned since. Throws std::bad_alloc with
 // nothing changed: then nobody has retrieved them.
 std::exception_ptr task_group::take_failures(std::exception_ptr body_error) {
@@ -213,6 +213,7 @@ std::exception_ptr task_group::take_failures(std::exception_ptr body_error) {
     }
     bool copied = false;
     copy_children(children, copied);
+    std::erase_if(children, [](auto const& child) { return !child->is_done(); });  // spawned since all had ended
     std::vector<std::exception_ptr> failures;
     for (auto const& child : children) {
         if (has_failed(child)) {
@@ -240,20 +241,22 @@ std::exception_ptr task_group::take_failures(std::exception_ptr body_error) {
     return result;
 }
 
-// `known` were once all children, in their order. Since then add() may have let go of some of them, and others may have
-// come behind them: those stay. Throws std::bad_alloc with nothing changed.
+// `known` were children, all of which have ended. Since then add() may have let go of some of them, and others may have come or
+// ended: those stay. Throws std::bad_alloc with nothing changed.
 void task_group::forget(child_list const& known) {
+    std::vector<task_base const*> sorted;
+    sorted.reserve(known.size());
+    for (auto const& child : known) {
+        sorted.push_back(child.get());
+    }
+    std::ranges::sort(sorted);
+    auto const stays = [&sorted](auto const& child) { return !std::ranges::binary_search(sorted, child.get()); };
     std::lock_guard const guard(lock_);
-    auto place = known.begin();
-    auto const first = std::ranges::find_if(children_, [&](auto const& child) {
-        place = std::find_if(place, known.end(), [&](auto const& k) { return k.get() == child.get(); });
-        return place == known.end();
-    });
-    auto const left = static_cast<std::size_t>(children_.end() - first);
+    auto const left = static_cast<std::size_t>(std::ranges::count_if(children_, stays));
     if (spare_.capacity() < left) {
         spare_.reserve(left);
     }
-    children_.erase(children_.begin(), first);
+    std::erase_if(children_, std::not_fn(stays));
     failed_ = std::ranges::any_of(children_, has_failed);
     cancelled_ = false;
 }
