@@ -71,7 +71,12 @@ public:
     static void cancel(std::shared_ptr<asio_operation> const& op) {
         std::lock_guard const guard(op->lock_);
         if (op->strand_) {
-            boost::asio::post(*op->strand_, [op] { op->signal_.emit(boost::asio::cancellation_type::terminal); });
+            boost::asio::post(*op->strand_, [op] {
+                // Once the handler has run its I/O object may be gone, of which the slot does not know.
+                if (!op->has_ended()) {
+                    op->signal_.emit(boost::asio::cancellation_type::terminal);
+                }
+            });
         }
     }
     /// Before the task hears of the end: a strand must not outlive its io_context.
@@ -81,6 +86,11 @@ public:
     }
 
 private:
+    bool has_ended() noexcept {
+        std::lock_guard const guard(lock_);
+        return !strand_;
+    }
+
     std::mutex lock_;  // for strand_, once the operation has started
     std::optional<executor_type> strand_;
     boost::asio::cancellation_signal signal_;

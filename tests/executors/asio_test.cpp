@@ -54,9 +54,10 @@ private:
 };
 
 struct connection {
-    explicit connection(asio::io_context& context) : near(context), far(context) {
+    explicit connection(asio::any_io_executor const& where) : near(where), far(where) {
         asio::local::connect_pair(near, far);
     }
+    explicit connection(asio::io_context& context) : connection(asio::any_io_executor(context.get_executor())) {}
     stream near;
     stream far;
 };
@@ -147,6 +148,36 @@ TEST(use_task, works_on_a_plain_thread) {
     io_threads io(1);
     asio::steady_timer timer(io.context, std::chrono::milliseconds(1));
     timer.async_wait(use_task);
+}
+
+// The cancellation may have to wait for its turn behind the end of the operation, after which the socket may be gone.
+TEST(use_task, cancellation_that_comes_too_late_leaves_the_socket_alone) {
+    run(runtime_options{.workers = 1}, [] {
+        for (int steps = 0; steps < 5; ++steps) {
+            asio::io_context context;
+            // So that a step is a step: nothing runs at once that can be put off.
+            asio::any_io_executor const never_at_once(
+                asio::require(context.get_executor(), asio::execution::blocking.never));
+            auto c = std::make_unique<connection>(never_at_once);
+            char buffer[1];
+            auto reader = spawn([&] { return c->near.async_read_some(asio::buffer(buffer), use_task); });
+            test::yield_until_waiting(reader);
+            asio::write(c->far, asio::buffer("x", 1));
+            for (int i = 0; i < steps; ++i) {
+                context.poll_one();
+            }
+            reader.cancel();
+            for (yield(); !reader.done(); yield()) {  // at first it asks for the cancellation
+                context.poll_one();
+            }
+            if (!reader.cancelled()) {
+                EXPECT_EQ(reader.get(), 1u);
+            }
+            c.reset();
+            context.restart();
+            context.poll();
+        }
+    });
 }
 
 TEST(use_task, many_tasks_share_an_io_context_and_are_cancelled_at_any_moment) {
