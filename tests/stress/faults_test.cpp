@@ -341,7 +341,7 @@ TEST_F(faults, group_that_cannot_spawn_any_more_loses_no_child) {
             EXPECT_EQ(begun, ended);
             EXPECT_TRUE(refused || ended == 600);
             hits += refused;
-            did(static_cast<std::uint64_t>(begun));
+            did(static_cast<std::uint64_t>(begun) + static_cast<std::uint64_t>(refused));
             faults_.set(fault_point::record_memory, 0).set(fault_point::queue_memory, 0);
         });
     }
