@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include <unistd.h>
 
 namespace coir::detail {
+
+/// errno as a std::system_error. Right behind the call that has failed.
+[[noreturn]] inline void throw_errno(char const* what) {
+    throw std::system_error(errno, std::generic_category(), what);
+}
 
 /// A file descriptor that is closed with its owner.
 class owned_descriptor {

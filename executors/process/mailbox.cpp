@@ -4,10 +4,8 @@
 #include "core/base/futex.hpp"
 #include "core/base/thread_count.hpp"
 
-#include <cerrno>
 #include <cstring>
 #include <new>
-#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -16,10 +14,6 @@
 
 namespace coir::detail {
 namespace {
-
-[[noreturn]] void throw_errno(char const* what) {
-    throw std::system_error(errno, std::generic_category(), what);
-}
 
 void* map(int fd) {
     void* const address = ::mmap(nullptr, sizeof(mailbox), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

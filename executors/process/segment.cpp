@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstdio>
-#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -18,10 +16,6 @@ constexpr std::size_t k_smallest = 64 * 1024;
 // Guessed: a larger one is worth its page faults to whoever can do without the memory in between.
 constexpr std::size_t k_largest_kept = std::size_t{64} << 20;
 constexpr std::size_t k_most_kept_bytes = std::size_t{256} << 20;
-
-[[noreturn]] void throw_errno(char const* what) {
-    throw std::system_error(errno, std::generic_category(), what);
-}
 
 }  // namespace
 
