@@ -51,10 +51,7 @@ task_base* worker::end_of_stretch() noexcept {
         return nullptr;
     }
     slice_ -= k_clock_every;
-    if ((reactor_.has_descriptors() || timers_.next_deadline() != k_never) &&
-        std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
-        look_around();
-    }
+    look_around_if_late();
     return nullptr;
 }
 
@@ -97,13 +94,19 @@ task_base* worker::next_task_elsewhere() noexcept {
     return queue_.owner().take_front();
 }
 
+void worker::look_around_if_late() noexcept {
+    if (expects_events() && std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
+        look_around();
+    }
+}
+
 void worker::look_around() noexcept {
     if (in_a_fork.load(std::memory_order_relaxed)) [[unlikely]] {
         end_in_a_fork();
     }
     slice_ = k_slice;
     counters_.looks.add(1);
-    if (timers_.next_deadline() != k_never || reactor_.has_descriptors()) {
+    if (expects_events()) {
         last_look_ = std::chrono::steady_clock::now();
         counters_.timers_fired.add(
             timers_.fire_due(home_.still().has_virtual_time() ? home_.clock_now() : last_look_, k_fire_most));
@@ -263,8 +266,7 @@ task_base* worker::take_call_of_others(unsigned first) noexcept {
 // Only worthwhile while somebody is up who may produce work, and never with descriptors of one's own, which nobody
 // polls meanwhile. True if there is something to try for.
 bool worker::spin_for_work() noexcept {
-    if (reactor_.has_descriptors() || timers_.next_deadline() != k_never ||
-        home_.idlers().sleepers() + 1 >= home_.worker_count()) {
+    if (expects_events() || home_.idlers().sleepers() + 1 >= home_.worker_count()) {
         return false;
     }
     auto const give_up = std::chrono::steady_clock::now() + k_spin_time;
@@ -302,10 +304,7 @@ bool worker::has_work_for_others() noexcept {
         return true;
     }
     // In a row of short sections nobody else looks there but the monitor, which comes late.
-    if ((reactor_.has_descriptors() || timers_.next_deadline() != k_never) &&
-        std::chrono::steady_clock::now() - last_look_ > k_slice_time) {
-        look_around();
-    }
+    look_around_if_late();
     if (--until_turn_check_ == 0 && others_are_due()) {
         look_at_next_turn();
         return true;
@@ -314,8 +313,7 @@ bool worker::has_work_for_others() noexcept {
 }
 
 bool worker::may_linger() noexcept {
-    if (seeded_ || anything_to_do() || eager_caller_ != nullptr || reactor_.has_descriptors() ||
-        timers_.next_deadline() != k_never) {
+    if (seeded_ || anything_to_do() || eager_caller_ != nullptr || expects_events()) {
         return false;
     }
     counters_.looks.add(1);  // there is nothing else to look after: who lingers does not keep the worker from anybody

@@ -115,12 +115,6 @@ outside_work::~outside_work() {
     }
 }
 
-static void throw_if_cancel_pending_of(task_base& self) {
-    if (self.cancel_is_pending() && self.accepts_cancel()) [[unlikely]] {
-        self.deliver_cancel();
-    }
-}
-
 bool try_yield() {
     worker* const here = this_worker();
     task_base* const self = here != nullptr ? here->current_task() : nullptr;
@@ -128,9 +122,13 @@ bool try_yield() {
         return false;
     }
     self->before_suspension();
-    throw_if_cancel_pending_of(*self);
+    if (self->cancel_is_due()) [[unlikely]] {
+        self->deliver_cancel();
+    }
     worker::yield(here);
-    throw_if_cancel_pending_of(*self);  // what has come meanwhile: a yield has no result that could be lost
+    if (self->cancel_is_due()) [[unlikely]] {  // it has come meanwhile: a yield has no result that could be lost
+        self->deliver_cancel();
+    }
     return true;
 }
 

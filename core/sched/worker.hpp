@@ -229,6 +229,9 @@ private:
     void seeded_turn() noexcept;
     std::uint64_t next_random() noexcept;
     COIR_NOINLINE task_base* next_task_elsewhere() noexcept;
+    /// Timers or descriptors that somebody has to look at.
+    bool expects_events() const noexcept { return reactor_.has_descriptors() || timers_.next_deadline() != k_never; }
+    void look_around_if_late() noexcept;
     void look_around() noexcept;
     void take_from_injector() noexcept;
     void end_search() noexcept;

@@ -102,7 +102,7 @@ task_base* throw_if_cancel_pending() {
         sometimes_yield();
     }
     task_base* const task = current_task_or_null();
-    if (task != nullptr && task->cancel_is_pending() && task->accepts_cancel()) {
+    if (task != nullptr && task->cancel_is_due()) {
         task->deliver_cancel();
     }
     return task;

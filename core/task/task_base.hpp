@@ -123,6 +123,8 @@ public:
     bool cancel_is_pending() const noexcept {
         return (cancel_.load(memory_order_seq_cst) & (k_requested | k_shutting_down)) != 0;
     }
+    /// For the task itself: the same, and may it be thrown here?
+    bool cancel_is_due() const noexcept { return cancel_is_pending() && accepts_cancel(); }
     /// For a scope that made one request of its own since it saw `at_entry` of them: takes that back, and with it the
     /// request itself unless others made one. True if others did.
     bool take_back_own_request(unsigned at_entry, bool pending_at_entry) noexcept;

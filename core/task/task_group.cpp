@@ -36,7 +36,7 @@ bool has_failed(detail::state_ptr<task_base> const& child) noexcept {
 bool await_one(shared_state_base& state) {
     detail::wait_point wait(detail::cancel_policy::only_interrupt);
     task_base* const self = detail::current_task_or_null();
-    if (self != nullptr && self->cancel_is_pending() && self->accepts_cancel()) {
+    if (self != nullptr && self->cancel_is_due()) {
         return true;
     }
     detail::join_node node(wait.who());

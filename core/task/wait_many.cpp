@@ -81,7 +81,7 @@ bool wait_many::run(clock::time_point deadline) {
         }
     }
     task_base* const self = current_task_or_null();
-    bool cancelled = self != nullptr && self->cancel_is_pending() && self->accepts_cancel();
+    bool cancelled = self != nullptr && self->cancel_is_due();
     if (!cancelled && !holds()) {
         cancelled = wait.suspend() == wake_reason::cancelled;
     } else {
