@@ -429,17 +429,22 @@ TEST(server, ten_thousand_sleeping_requests_take_hardly_longer_than_one) {
     // Each side has a descriptor for each connection, in a process of its own.
     // To TSan each request is a thread, of which it has 8,128; under ASan each has a second stack to be cleared.
     std::size_t const count = std::min<std::size_t>(COIR_TSAN || COIR_ASAN ? 1'000 : 10'000, limit - 100);
+    // What a busy machine adds to all is in the control as well: as many requests that do not wait. Somebody else's burst may be
+    // in one of them only, so there are three rounds.
     std::size_t answered = 0;
-    auto const one = time_for(server, 1, "/sleep?ms=1000", "slept 1000 ms\n", answered);
-    ASSERT_EQ(answered, 1u);
-    auto const all = time_for(server, count, "/sleep?ms=1000", "slept 1000 ms\n", answered);
-    EXPECT_EQ(answered, count);
-    // A server that waits with fifty of a thousand at a time, or with five hundred of ten thousand, takes as long. How much more
-    // than one it is says how fast the machine handles requests, and what else it does.
-    EXPECT_LT(all.count(), 20 * one.count()) << count << " requests";
-    RecordProperty("one", std::to_string(one.count()));
-    RecordProperty("all", std::to_string(all.count()));
-    std::printf("one: %.3f s, %zu at once: %.3f s\n", one.count(), count, all.count());
+    bool in_time = false;
+    for (int round = 0; round < 3 && !in_time; ++round) {
+        auto const one = time_for(server, 1, "/sleep?ms=1000", "slept 1000 ms\n", answered);
+        ASSERT_EQ(answered, 1u);
+        auto const control = time_for(server, count, "/sleep?ms=0", "slept 0 ms\n", answered);
+        ASSERT_EQ(answered, count);
+        auto const all = time_for(server, count, "/sleep?ms=1000", "slept 1000 ms\n", answered);
+        ASSERT_EQ(answered, count);
+        in_time = all < 3 * one + 2 * control;
+        std::printf("one: %.3f s, %zu at once: %.3f s; that do not sleep: %.3f s\n", one.count(), count, all.count(),
+                    control.count());
+    }
+    EXPECT_TRUE(in_time) << count << " requests";
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include <sys/resource.h>
@@ -87,24 +89,24 @@ void limit_address_space_to(std::size_t more) {
     std::_Exit(0);
 }
 
-using no_stacks = testing::TestWithParam<unsigned>;
+class no_stacks : public testing::TestWithParam<std::tuple<unsigned, int>> {};
 
 TEST_P(no_stacks, for_some_tasks_they_get_those_of_others_whichever_worker_keeps_them) {
     if (COIR_ASAN || COIR_TSAN) {
         GTEST_SKIP() << "sanitizers need address space of their own";
     }
+    auto const [workers, turns] = GetParam();
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_EXIT(run_more_tasks_than_stacks(GetParam(), 0), testing::ExitedWithCode(0), "all 1000 ended");
+    EXPECT_EXIT(run_more_tasks_than_stacks(workers, turns), testing::ExitedWithCode(0), "all 1000 ended");
 }
 
-TEST_P(no_stacks, for_some_tasks_they_get_those_of_others_though_there_always_is_something_else_to_do) {
-    if (COIR_ASAN || COIR_TSAN) {
-        GTEST_SKIP() << "sanitizers need address space of their own";
-    }
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_EXIT(run_more_tasks_than_stacks(GetParam(), 8), testing::ExitedWithCode(0), "all 1000 ended");
+std::string name_of(testing::TestParamInfo<no_stacks::ParamType> const& which) {
+    auto const [workers, turns] = which.param;
+    return std::to_string(workers) +
+           (turns == 0 ? "_workers_and_nothing_else_to_do" : "_workers_and_always_something_else_to_do");
 }
 
-INSTANTIATE_TEST_SUITE_P(workers, no_stacks, testing::Values(1u, 2u, 4u));
+INSTANTIATE_TEST_SUITE_P(workers, no_stacks, testing::Combine(testing::Values(1u, 2u, 4u), testing::Values(0, 8)),
+                         name_of);
 
 }  // namespace
