@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/fiber/overflow.hpp"
 
+#include "core/fiber/fault_chain.hpp"
 #include "core/fiber/memory.hpp"
 #include "core/fiber/slab.hpp"
 
@@ -20,16 +21,13 @@
 
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 // Roles
-//   installer  the thread that calls install_overflow_handler() first: writes previous_actions, then tells the kernel
-//   handler    any thread, at any instruction: reads what the installer wrote, walks the slabs, takes no lock
+//   installer  the thread that calls install_overflow_handler() first
+//   handler    any thread, at any instruction: walks the slabs, takes no lock
 //
-// Invariants
-//   1. previous_actions is complete before the kernel can call the handler, and only `spent` changes afterwards.
-//   2. The handler changes nothing that the interrupted code can see, errno included, unless it ends the process.
+// Invariant: the handler changes nothing that the interrupted code can see, errno included, unless it ends the process.
 
 namespace coir::detail {
 namespace {
@@ -41,34 +39,10 @@ constexpr std::size_t k_longest_name = 256;
 
 std::atomic<task_name_hook> name_hook{nullptr};
 
-// What stood before us.
-struct previous_action {
-    int signal;
-    struct sigaction action;
-    std::atomic<bool> spent;  // it was to run once (SA_RESETHAND), and has
-};
-constinit std::array<previous_action, 2> previous_actions{{{SIGSEGV, {}, {}}, {SIGBUS, {}, {}}}};
-
-previous_action& previous_of(int signal) noexcept {
-    return previous_actions[0].signal == signal ? previous_actions[0] : previous_actions[1];
-}
+constinit fault_chain segmentation_faults{SIGSEGV};
+constinit fault_chain bus_errors{SIGBUS};
 
 // --- Was it an overflow? ---------------------------------------------------------------------------------------------
-
-std::uintptr_t stack_pointer(void const* context) noexcept {
-    auto const& machine = static_cast<::ucontext_t const*>(context)->uc_mcontext;
-#if defined(__x86_64__)
-    return static_cast<std::uintptr_t>(machine.gregs[REG_RSP]);
-#elif defined(__aarch64__)
-    return static_cast<std::uintptr_t>(machine.sp);
-#else
-#error "name the stack pointer of this machine"
-#endif
-}
-
-bool is_fault(::siginfo_t const& info) noexcept {
-    return info.si_code > 0;  // not sent by kill, raise or sigqueue: the instruction would fault again
-}
 
 // The slab in whose guards the fault lies, if it was the stack above that very guard that grew into it. A stray pointer
 // from elsewhere, or a write past the top of the stack below, is another bug and must not be called an overflow.
@@ -80,7 +54,7 @@ slab const* overflowed(::siginfo_t const& info, void const* context) noexcept {
     auto const& geometry = home->geometry();
     auto const low = reinterpret_cast<std::uintptr_t>(home->base());
     auto const fault = reinterpret_cast<std::uintptr_t>(info.si_addr) - low;
-    auto const sp = stack_pointer(context) - low;
+    auto const sp = registers_in(context).sp - low;
     bool const in_guard = fault % geometry.stride < geometry.guard;
     return in_guard && sp / geometry.stride == fault / geometry.stride ? home : nullptr;
 }
@@ -132,59 +106,18 @@ void report(slab const& home) noexcept {
     text.write_to(STDERR_FILENO);
 }
 
-// --- Ending, or passing on -------------------------------------------------------------------------------------------
-
-// From here on the kernel does what it does without a handler. A fault then happens again when the handler returns:
-// with the registers and the address of the real thing, so that the core dump shows it.
-void take_default_action(int signal) noexcept {
-    struct sigaction action {};
-    action.sa_handler = SIG_DFL;
-    ::sigaction(signal, &action, nullptr);
-}
-
-void pass_on(int signal, ::siginfo_t* info, void* context) noexcept {
-    previous_action& previous = previous_of(signal);
-    struct sigaction const& action = previous.action;
-    bool const wants_info = (action.sa_flags & SA_SIGINFO) != 0;
-    bool const spent = (action.sa_flags & static_cast<int>(SA_RESETHAND)) != 0 && previous.spent.exchange(true);
-    bool const ignores = !wants_info && action.sa_handler == SIG_IGN;
-    bool const by_default = !wants_info && action.sa_handler == SIG_DFL;
-    if (ignores && !is_fault(*info)) {
-        return;
-    }
-    if (spent || ignores ||
-        by_default) {  // a fault cannot be ignored: the kernel takes the default action, and so do we
-        take_default_action(signal);
-        if (!is_fault(*info)) {
-            ::raise(signal);  // pending until the handler returns
-        }
-    } else if (wants_info) {
-        action.sa_sigaction(signal, info, context);
-    } else {
-        action.sa_handler(signal);
-    }
-}
+// --- The handler -----------------------------------------------------------------------------------------------------
 
 void on_fault(int signal, ::siginfo_t* info, void* context) {
     int const saved_errno = errno;  // of the interrupted code, which may be about to read it
+    fault_chain& chain = signal == segmentation_faults.signal() ? segmentation_faults : bus_errors;
     if (slab const* const home = overflowed(*info, context)) {
         report(*home);
-        take_default_action(signal);
+        chain.take_default_action();
     } else {
-        pass_on(signal, info, context);
+        chain.pass_on(info, context);
     }
     errno = saved_errno;
-}
-
-void install(previous_action& previous) noexcept {
-    // Asked first and replaced then: the handler may run before the second call has returned.
-    COIR_VERIFY(::sigaction(previous.signal, nullptr, &previous.action) == 0);
-    struct sigaction ours {};
-    ours.sa_sigaction = on_fault;
-    // The mask and the nesting that the one before us asked for: it runs inside of ours.
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.action.sa_flags & (SA_NODEFER | SA_RESTART));
-    ours.sa_mask = previous.action.sa_mask;
-    COIR_VERIFY(::sigaction(previous.signal, &ours, nullptr) == 0);
 }
 
 }  // namespace
@@ -196,9 +129,8 @@ void set_task_name_hook(task_name_hook hook) noexcept {
 void install_overflow_handler() noexcept {
     static std::once_flag installed;
     std::call_once(installed, [] {
-        for (previous_action& previous : previous_actions) {
-            install(previous);
-        }
+        segmentation_faults.install(on_fault);
+        bus_errors.install(on_fault);
     });
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/sched/thread_place.hpp"
 
+#include "core/fiber/fault_chain.hpp"
+
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -20,7 +22,6 @@
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 namespace coir::detail {
@@ -34,11 +35,6 @@ constexpr std::size_t k_most_callers = 4;
 // Return addresses into libraries are often stale, and rarely what one wants to know.
 constexpr std::size_t k_most_library_callers = 2;
 
-struct registers {
-    std::uintptr_t pc = 0;
-    std::uintptr_t sp = 0;
-};
-
 // One question at a time. wanted_thread is the thread that is asked, or 0; the handler takes it by compare-exchange, so
 // that an answer that comes too late is thrown away.
 std::mutex question_lock;
@@ -47,18 +43,6 @@ std::atomic<bool> answered{false};
 std::atomic<std::uintptr_t> answer_pc{0};
 std::atomic<std::uintptr_t> answer_sp{0};
 std::atomic<bool> handler_installed{false};
-
-registers registers_in([[maybe_unused]] void* context) noexcept {
-#if defined(__x86_64__)
-    auto const& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
-    return {static_cast<std::uintptr_t>(machine.gregs[REG_RIP]), static_cast<std::uintptr_t>(machine.gregs[REG_RSP])};
-#elif defined(__aarch64__)
-    auto const& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
-    return {static_cast<std::uintptr_t>(machine.pc), static_cast<std::uintptr_t>(machine.sp)};
-#else
-    return {};
-#endif
-}
 
 // AddressSanitizer gives a function that it looks at a frame of its own for each call. After an exception it takes the frames of
 // those for dead whose stack lies below the next one's: had this been that one, on the stack for signals, those of the thread.
