@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <mutex>
 #include <new>
+#include <utility>
 
 namespace coir::detail {
 namespace {
@@ -88,10 +89,29 @@ void worker::sometimes_yield(worker* self) noexcept {
 
 task_base* worker::next_task_elsewhere() noexcept {
     if (timers_.next_deadline() != k_never) {
-        counters_.timers_fired.add(timers_.fire_due(home_.clock_now(), k_fire_most));
+        fire_timers(home_.clock_now());
     }
     take_from_injector();
-    return queue_.owner().take_front();
+    task_base* const task = queue_.owner().take_front();
+    if (task == nullptr && shared_) {
+        lone_.judge_by_idleness();
+        if (robbed_ != nullptr) {
+            std::exchange(robbed_, nullptr)->lone().thief_is_idle(robbed_at_);
+        }
+    }
+    return task;
+}
+
+void worker::fire_timers(clock::time_point now) noexcept {
+    gathers_ = true;
+    counters_.timers_fired.add(timers_.fire_due(now, k_fire_most));
+    gathers_ = false;
+}
+
+void worker::dispatch_events() noexcept {
+    gathers_ = true;
+    counters_.io_events.add(reactor_.dispatch());
+    gathers_ = false;
 }
 
 void worker::look_around_if_late() noexcept {
@@ -108,13 +128,13 @@ void worker::look_around() noexcept {
     counters_.looks.add(1);
     if (expects_events()) {
         last_look_ = std::chrono::steady_clock::now();
-        counters_.timers_fired.add(
-            timers_.fire_due(home_.still().has_virtual_time() ? home_.clock_now() : last_look_, k_fire_most));
+        fire_timers(home_.still().has_virtual_time() ? home_.clock_now() : last_look_);
     }
     if (reactor_.has_descriptors()) {
         reactor_.poll();
-        counters_.io_events.add(reactor_.dispatch());
+        dispatch_events();
     }
+    lone_.forget_in_time();
     take_from_injector();
 }
 
@@ -152,7 +172,11 @@ void worker::push_for_all(task_base& task) noexcept {
 
 void worker::push_ready(task_base& task) noexcept {
     push_local(task);
-    wake_another();
+    if (!shared_ || ((gathers_ || lone_.is_kept()) && queue_.owner().size() <= 1)) {
+        return;
+    }
+    lone_.judge_by_wake();
+    wake_another_of_many();
 }
 
 void worker::wake_another_of_many() noexcept {
@@ -224,13 +248,16 @@ task_base* worker::steal_from_others() noexcept {
     unsigned const first = static_cast<unsigned>(next_random() % count);
     for (unsigned i = 0; i < count; ++i) {
         worker& victim = home_.worker_at((first + i) % count);
-        if (&victim == this) {
+        if (&victim == this || !victim.has_tasks_for_others()) {
             continue;
         }
+        auto const now = victim.lone().is_about_to_be_taken();
         try {
             auto const taken = victim.thief().steal_half(queue_.owner(), k_steal_most);
             if (taken.status == steal_status::item) {
                 counters_.tasks_stolen.add(taken.moved + 1);
+                robbed_ = taken.moved == 0 ? &victim : nullptr;
+                robbed_at_ = now;
                 return taken.item;
             }
         } catch (std::bad_alloc const&) {
@@ -286,7 +313,7 @@ bool worker::anything_anywhere() noexcept {
         return true;
     }
     for (unsigned i = 0; i < home_.worker_count(); ++i) {
-        if (i != index_ && (!home_.worker_at(i).thief().empty() || home_.worker_at(i).has_open_calls())) {
+        if (i != index_ && (home_.worker_at(i).has_tasks_for_others() || home_.worker_at(i).has_open_calls())) {
             return true;
         }
     }
@@ -345,7 +372,7 @@ void worker::park() noexcept {
     }
     slice_ = k_slice;
     last_look_ = std::chrono::steady_clock::now();
-    counters_.io_events.add(reactor_.dispatch());
+    dispatch_events();
 }
 
 void worker::get_up() noexcept {

@@ -167,6 +167,7 @@ void monitor::take_over(worker& w) noexcept {
         w.poller().poll_for_owner(events_.get());
     }
     if (!w.thief().empty() || w.has_open_calls()) {
+        w.lone().give_up();
         home_.wake_a_sleeper();
     }
 }

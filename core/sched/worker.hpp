@@ -29,6 +29,7 @@
 #include "core/queue/deque.hpp"
 #include "core/sched/blocking_word.hpp"
 #include "core/sched/counters.hpp"
+#include "core/sched/lone_task.hpp"
 #include "core/task/record_cache.hpp"
 #include "core/time/timers.hpp"
 
@@ -69,6 +70,12 @@ public:
     deque_thief<task_base> thief() noexcept { return queue_.thief(); }
     /// Does its current task have calls that others may take? A glance.
     bool has_open_calls() const noexcept { return forks_.stack.holds_any(); }
+    lone_task& lone() noexcept { return lone_; }
+    /// Is there a task in its queue that others may take?
+    bool has_tasks_for_others() noexcept {
+        auto const count = queue_.thief().size();
+        return count > 1 || (count == 1 && !lone_.is_kept());
+    }
 
     // --- for the monitor, which reads them from its own thread -------------------------------------------------------
     /// How often this worker has looked at its timers and its poller.
@@ -137,7 +144,7 @@ public:
     /// nothing changed.
     static void run_eagerly(worker* self, task_base& task);
 
-    /// Puts a task that was suspended into this worker's queue, and wakes a sleeping worker if there is too much to do.
+    /// Puts a task that was suspended into this worker's queue, and wakes a sleeping worker if there is something to do for it.
     void push_ready(task_base& task) noexcept;
 
     std::uint64_t next_task_id() noexcept {
@@ -232,6 +239,8 @@ private:
     /// Timers or descriptors that somebody has to look at.
     bool expects_events() const noexcept { return reactor_.has_descriptors() || timers_.next_deadline() != k_never; }
     void look_around_if_late() noexcept;
+    void fire_timers(clock::time_point now) noexcept;
+    void dispatch_events() noexcept;
     void look_around() noexcept;
     void take_from_injector() noexcept;
     void end_search() noexcept;
@@ -282,6 +291,7 @@ private:
     task_base* after_task_ = nullptr;
     after after_ = after::nothing;
     bool searching_ = false;
+    bool gathers_ = false;               // what becomes ready now is what this worker runs next
     unsigned until_clock_ = 1;           // tasks until the next look at the clock
     task_base* eager_caller_ = nullptr;  // waits for an eager task to suspend; those of the outer ones behind it
     unsigned slice_ = 0;                 // tasks until the next look at timers, poller and injector
@@ -298,6 +308,9 @@ private:
     std::uint64_t random_;
     record_cache records_;
     deque<task_base> queue_;
+    lone_task lone_;
+    worker* robbed_ = nullptr;  // who had the task that this worker stole last, if it was a single one
+    clock::time_point robbed_at_;
     fork_place forks_;
     timers timers_;
     reactor reactor_;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The only task that is ready belongs to the worker of whoever woke it, if that one then waits; and to others, if it computes.
+
+#include <coir/coir.hpp>
+#include <coir/core/base/config.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+namespace {
+
+void wake_each_other(int rounds) {
+    coir::semaphore there(0);
+    coir::semaphore back(0);
+    auto other = coir::spawn([&] {
+        for (int i = 0; i < rounds; ++i) {
+            there.acquire();
+            back.release();
+        }
+    });
+    for (int i = 0; i < rounds; ++i) {
+        there.release();
+        back.acquire();
+    }
+    other.get();
+}
+
+TEST(lone_task, tasks_that_wake_each_other_in_turn_stay_on_one_worker) {
+    constexpr int k_rounds = 200'000;
+    coir::runtime rt(coir::runtime_options{.workers = 2});
+    rt.block_on([] { wake_each_other(k_rounds); });
+    // One is tried every two milliseconds. If each may be taken, it is one round in 8 to 140.
+    EXPECT_LT(rt.stats().tasks_stolen, k_rounds / (COIR_TSAN || COIR_ASAN ? 50u : 200u));
+}
+
+TEST(lone_task, runs_elsewhere_though_its_worker_has_kept_others_before) {
+    constexpr int k_times = 20;
+    coir::runtime rt(coir::runtime_options{.workers = 2});
+    rt.block_on([] {
+        coir::semaphore turn(0);
+        std::atomic<int> turns{0};
+        auto other = coir::spawn([&] {
+            for (int i = 0; i < k_times; ++i) {
+                turn.acquire();
+                ++turns;
+            }
+        });
+        for (int i = 1; i <= k_times; ++i) {
+            wake_each_other(5'000);
+            turn.release();
+            while (turns != i) {  // computes
+            }
+        }
+        other.get();
+    });
+}
+
+}  // namespace
