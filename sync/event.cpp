@@ -25,11 +25,11 @@ void event::clear() noexcept {
     set_.store(false, std::memory_order_release);
 }
 
-// Whoever returns because the event is set has been through the lock after set() has: so the waiter may destroy the
-// event at once, though set() may not have returned yet.
+// Whoever returns because the event is set comes after set() has released the lock: so the waiter may destroy the event at
+// once, though set() may not have returned yet.
 bool event::wait_with_deadline(clock::time_point deadline) {
     if (is_set()) {
-        std::lock_guard const guard(lock_);
+        lock_.wait_until_released();
         return true;
     }
     detail::wait_point wait(deadline);
@@ -42,7 +42,7 @@ bool event::wait_with_deadline(clock::time_point deadline) {
         waiters_.push_back(wait.node);
     }
     if (wait.suspend() == detail::wake_reason::notified) {
-        std::lock_guard const guard(lock_);
+        lock_.wait_until_released();
         return true;
     }
     {
@@ -57,8 +57,8 @@ bool event::try_wait() noexcept {
     if (!is_set()) {
         return false;
     }
-    std::lock_guard const guard(lock_);
-    return is_set();
+    lock_.wait_until_released();
+    return true;
 }
 
 bool event::enlist(detail::wait_node& node) noexcept {

@@ -4,7 +4,6 @@
 #include <coir/core/task/task_base.hpp>
 
 #include <mutex>
-#include <utility>
 
 namespace coir {
 
@@ -20,13 +19,24 @@ void mutex::taken_by(detail::task_base const* self) noexcept {
 }
 
 bool mutex::try_lock_for_task(detail::task_base const* self) noexcept {
+    if (held_.load(std::memory_order_relaxed)) {
+        return false;
+    }
     {
         std::lock_guard const guard(lock_);
-        if (std::exchange(held_, true)) {
+        if (!take()) {
             return false;
         }
     }
     taken_by(self);
+    return true;
+}
+
+bool mutex::take() noexcept {
+    if (held_.load(std::memory_order_relaxed)) {
+        return false;
+    }
+    held_.store(true, std::memory_order_relaxed);
     return true;
 }
 
@@ -40,11 +50,11 @@ bool mutex::lock_until(clock::time_point deadline, detail::cancel_policy policy)
     if (try_lock_for_task(self)) {
         return true;
     }
-    detail::wait_point wait(deadline, policy);
+    detail::wait_point wait(self, deadline, policy);
     wait.is_for(k_waits, this);
     {
         std::lock_guard const guard(lock_);
-        if (!std::exchange(held_, true)) {
+        if (take()) {
             taken_by(self);
             return true;
         }
@@ -66,7 +76,7 @@ void mutex::unlock() noexcept {
     detail::wake_list wakes;
     {
         std::lock_guard const guard(lock_);
-        held_ = waiters_.claim_one(wakes);
+        held_.store(waiters_.claim_one(wakes), std::memory_order_relaxed);
     }
     wakes.wake_all();
 }

@@ -42,10 +42,11 @@ protected:
 private:
     bool try_lock_for_task(detail::task_base const* self) noexcept;
     void taken_by(detail::task_base const* self) noexcept;
+    bool take() noexcept;  // under lock_
     static detail::wait_kind const k_waits;
 
     detail::spin_mutex lock_;
-    bool held_ = false;  // under lock_
+    std::atomic<bool> held_{false};  // written under lock_
     // The id of the task that took it, 0 if a plain thread did: for reports. Whoever unlocks leaves it as it is.
     std::atomic<std::uint64_t> holder_{0};
     detail::wait_list waiters_;  // under lock_; empty unless held_

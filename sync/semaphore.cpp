@@ -29,35 +29,41 @@ semaphore::semaphore(std::ptrdiff_t permits, std::ptrdiff_t) : permits_(permits)
     }
 }
 
-bool semaphore::try_acquire() noexcept {
-    std::lock_guard const guard(lock_);
-    if (permits_ == 0) {
+bool semaphore::take_one() noexcept {
+    std::ptrdiff_t const free = permits_.load(std::memory_order_relaxed);
+    if (free == 0) {
         return false;
     }
-    --permits_;
+    permits_.store(free - 1, std::memory_order_relaxed);
     ++taken_;
     return true;
 }
 
+bool semaphore::try_acquire() noexcept {
+    if (permits_.load(std::memory_order_relaxed) == 0) {
+        return false;
+    }
+    std::lock_guard const guard(lock_);
+    return take_one();
+}
+
 bool semaphore::acquire_until(clock::time_point deadline) {
-    detail::throw_if_cancel_pending();
+    detail::task_base* const self = detail::throw_if_cancel_pending();
     if (try_acquire()) {
         return true;
     }
-    detail::wait_point wait(deadline);
+    detail::wait_point wait(self, deadline);
     wait.is_for(k_waits_for_semaphore, this);
     {
         std::lock_guard const guard(lock_);
-        if (permits_ != 0) {
-            --permits_;
-            ++taken_;
+        if (take_one()) {
             return true;
         }
         waiters_.push_back(wait.node);
     }
     if (wait.suspend() == detail::wake_reason::notified) {
-        // release() has counted it as taken. Through the lock behind it: then the semaphore may be destroyed at once.
-        std::lock_guard const guard(lock_);
+        lock_
+            .wait_until_released();  // by release(), which has counted it as taken: the semaphore may be destroyed at once
         return true;
     }
     {
@@ -82,14 +88,15 @@ void semaphore::release(std::ptrdiff_t n) {
         for (; n != 0 && waiters_.claim_one(wakes); --n) {
             ++taken_;
         }
-        permits_ += n;
+        if (n != 0) {
+            permits_.store(permits_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+        }
     }
     wakes.wake_all();
 }
 
 std::ptrdiff_t semaphore::available() const noexcept {
-    std::lock_guard const guard(lock_);
-    return permits_;
+    return permits_.load(std::memory_order_relaxed);
 }
 
 }  // namespace coir

@@ -10,6 +10,7 @@
 #include <coir/core/base/lock.hpp>
 #include <coir/core/task/suspend.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <utility>
 
@@ -76,10 +77,11 @@ protected:
 
 private:
     bool acquire_until(clock::time_point deadline);
+    bool take_one() noexcept;  // under lock_
 
-    detail::spin_mutex mutable lock_;
-    std::ptrdiff_t permits_;    // under lock_; 0 while somebody waits
-    std::ptrdiff_t taken_ = 0;  // under lock_
+    detail::spin_mutex lock_;
+    std::atomic<std::ptrdiff_t> permits_;  // written under lock_; 0 while somebody waits
+    std::ptrdiff_t taken_ = 0;             // under lock_
     bool const bounded_;
     detail::wait_list waiters_;  // under lock_
 };

@@ -9,7 +9,8 @@
 // the core (threads may outnumber cores). Rejected: a futex lock, whose unlock needs a second read-modify-write.
 // Rules: nobody suspends a task, runs user code or wakes anybody while holding one.
 //
-// Orderings: the acquire of lock() pairs with the release of unlock().
+// Orderings: the acquire of lock() and wait_until_released() pairs with the release of unlock(). Who has seen something that
+// was written under the lock sees it held too, or released later.
 
 #include <coir/core/base/back_off.hpp>
 #include <coir/core/base/config.hpp>
@@ -33,6 +34,15 @@ public:
     bool try_lock() noexcept { return !held_.exchange(true, std::memory_order_acquire); }
 
     void unlock() noexcept { held_.store(false, std::memory_order_release); }
+
+    /// Returns when whoever holds it has let go; who does not yet hold it does not count. For who was let pass by somebody under
+    /// this lock, and may now destroy it. No read-modify-write if nobody holds it.
+    void wait_until_released() noexcept {
+        if (held_.load(std::memory_order_acquire)) [[unlikely]] {
+            lock();
+            unlock();
+        }
+    }
 
 private:
     COIR_COLD void lock_contended() noexcept {

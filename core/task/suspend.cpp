@@ -7,6 +7,7 @@
 #include "core/base/thread_count.hpp"
 #include "core/task/suspend_task.hpp"
 
+#include <coir/core/base/config.hpp>
 #include <coir/core/base/tls.hpp>
 #include <coir/core/task/task_base.hpp>
 
@@ -86,15 +87,21 @@ void waiter::make_ready() noexcept {
     }
 }
 
-waiter& this_waiter() {
-    if (task_base* const task = current_task_or_null()) {
-        return *task;
-    }
+namespace {
+
+COIR_NOINLINE waiter& this_thread_waiter() {
     static_assert(sizeof(thread_waiter) <= k_thread_object_room && alignof(thread_waiter) <= 16);
     void* const object = this_thread_object(
         thread_object::waiter, [](void* room) -> void* { return ::new (room) thread_waiter; },
         [](void* p) { static_cast<thread_waiter*>(p)->~thread_waiter(); });
     return *static_cast<thread_waiter*>(object);
+}
+
+}  // namespace
+
+waiter& this_waiter() {
+    task_base* const task = current_task_or_null();
+    return task != nullptr ? static_cast<waiter&>(*task) : this_thread_waiter();
 }
 
 task_base* throw_if_cancel_pending() {
@@ -112,13 +119,14 @@ void deliver_cancel() {
     current_task_or_null()->deliver_cancel();
 }
 
-wait_point::wait_point(clock::time_point deadline, cancel_policy policy) : deadline_(deadline) {
-    node.who = &this_waiter();
-    if (!node.who->is_task()) {
+wait_point::wait_point(task_base* self, clock::time_point deadline, cancel_policy policy) : deadline_(deadline) {
+    if (self == nullptr) [[unlikely]] {
+        node.who = &this_thread_waiter();
         node.who->word.prepare(false);
         return;
     }
-    auto& task = static_cast<task_base&>(*node.who);
+    task_base& task = *self;
+    node.who = self;
     if (deadline != k_never) {
         reserve_timer_here();
     }

@@ -41,7 +41,10 @@ public:
     /// Prepares the wait. Throws a pending cancellation, unless told to ignore it, and std::bad_alloc when there is no
     /// memory for the timer of a task's deadline.
     explicit wait_point(cancel_policy policy = cancel_policy::deliver) : wait_point(k_never, policy) {}
-    explicit wait_point(clock::time_point deadline, cancel_policy policy = cancel_policy::deliver);
+    explicit wait_point(clock::time_point deadline, cancel_policy policy = cancel_policy::deliver)
+        : wait_point(current_task_or_null(), deadline, policy) {}
+    /// The same for who knows the calling task, null on a plain thread: throw_if_cancel_pending() has said it.
+    wait_point(task_base* self, clock::time_point deadline, cancel_policy policy = cancel_policy::deliver);
     wait_point(wait_point const&) = delete;
     wait_point& operator=(wait_point const&) = delete;
 

@@ -201,10 +201,6 @@ bool task_base::unshield_deeper() noexcept {
     return true;
 }
 
-bool task_base::accepts_cancel() const noexcept {
-    return shield_depth_ == 0 && !this_stack_unwinds();
-}
-
 void task_base::keep_reason_of(cancel_reason const& reason) noexcept {
     task_extra* more = extra_.load(memory_order_acquire);
     if (more == nullptr && reason) {

@@ -33,6 +33,10 @@
 
 namespace coir::detail {
 
+/// Does the calling task's stack unwind? As std::uncaught_exceptions() > 0, which goes through the thread-local
+/// storage of another library. Defined by core/sched.
+bool this_stack_unwinds() noexcept;
+
 class scheduler;
 struct fiber;
 
@@ -135,7 +139,7 @@ public:
     /// Every suspension point throws from now on.
     void cancel_for_shutdown() noexcept;
     /// For the task itself: may a cancellation be thrown here, that is, no shield and no unwinding?
-    bool accepts_cancel() const noexcept;
+    bool accepts_cancel() const noexcept { return shield_depth_ == 0 && !this_stack_unwinds(); }
 
     /// For the task itself: while it waits for `target`, a request goes to `target`. False if a request is pending.
     bool start_forwarding_cancel(shared_state_base& target) noexcept;

@@ -11,10 +11,6 @@
 
 namespace coir::detail {
 
-/// Does the calling task's stack unwind? As std::uncaught_exceptions() > 0, which goes through the thread-local
-/// storage of another library.
-bool this_stack_unwinds() noexcept;
-
 /// The tasks of that runtime that have not ended.
 std::vector<state_ptr<task_base>> live_tasks_of(scheduler const& home);
 

@@ -19,7 +19,8 @@
 // Invariants
 //   1. Between two prepare() calls k_claimed is set at most once.
 //   2. Exactly one of winner and publisher sees the other's bit and makes the waiter ready: both change the same word
-//      by read-modify-write (k_woken by the winner, k_suspended by the publisher), and one of them comes second.
+//      by read-modify-write (k_woken by the winner, k_suspended by the publisher), and one of them comes second. A winner that
+//      sees k_suspended already is alone with the word, and stores.
 //   3. A wake that comes before the waiter has left its stack is absorbed: the winner only sets k_woken, and the
 //      publisher, on the other stack, makes the waiter ready.
 //   4. After wake() the winner touches neither the waiter nor anything on its stack, unless it was told to make it
@@ -36,8 +37,9 @@
 // only under the lock that the canceller holds meanwhile.
 //
 // Orderings: all read-modify-writes are seq_cst (invariants 2 and 5). k_woken as released by the winner pairs with the
-// acquire of publish_suspended(), is_woken() and reason(): what the winner wrote is seen by the waiter. Relaxed loads only
-// feed a compare-exchange.
+// acquire of publish_suspended(), is_woken() and reason(): what the winner wrote is seen by the waiter. k_suspended as released
+// by the publisher pairs with the acquire of wake(): the winner may put the stack that was left to work. Relaxed loads
+// only feed a compare-exchange.
 
 #include <coir/core/base/atomic.hpp>
 
@@ -81,8 +83,13 @@ public:
         return false;
     }
 
-    /// By the winner, last.
+    /// By the winner, last. Nobody else changes the word of a suspended waiter whose wait is claimed.
     [[nodiscard]] wait_step wake() noexcept {
+        std::uint32_t const seen = word_.load(memory_order_acquire);
+        if ((seen & k_suspended) != 0) {
+            word_.store(seen | k_woken, memory_order_release);
+            return wait_step::make_ready;
+        }
         return (word_.fetch_or(k_woken, memory_order_seq_cst) & k_suspended) != 0 ? wait_step::make_ready
                                                                                   : wait_step::nothing;
     }

@@ -124,13 +124,13 @@ public:
     }
 
     channel_status push_until(T& item, clock::time_point deadline) {
-        throw_if_cancel_pending();
+        task_base* const task = throw_if_cancel_pending();
         for (;;) {
             progress const now = try_push(item);
             if (now != progress::must_wait) {
                 return now == progress::done ? channel_status::success : channel_status::closed;
             }
-            wait_point wait(deadline);
+            wait_point wait(task, deadline);
             wait.is_for(k_waits_to_push, this);
             push_node self(wait.who(), item);
             if (!enlist(self)) {
@@ -149,13 +149,13 @@ public:
     }
 
     channel_status pop_until(std::optional<T>& out, clock::time_point deadline) {
-        throw_if_cancel_pending();
+        task_base* const task = throw_if_cancel_pending();
         for (;;) {
             progress const now = try_pop(out);
             if (now != progress::must_wait) {
                 return now == progress::done ? channel_status::success : channel_status::closed;
             }
-            wait_point wait(deadline);
+            wait_point wait(task, deadline);
             wait.is_for(k_waits_to_pop, this);
             pop_node self(wait.who(), out);
             if (!enlist(self)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSL-1.0
  *
- * Mirrors core/task/wait_word.hpp, each of its transitions as one step (they are one compare-exchange each), and the
- * order in which core/task/waiter.hpp and suspend.hpp go through them.
+ * Mirrors core/task/wait_word.hpp, each of its transitions as one step (they are one compare-exchange each, but for wake()),
+ * and the order in which core/task/waiter.hpp and suspend.hpp go through them.
  *
  * A task waits twice. The first wait, shielded or not, can be ended by a notification, a time-out or (not shielded) a
  * cancellation; the second by the cancellation only, and is skipped if that was delivered before. The code that runs
@@ -12,7 +12,8 @@
  * pending; nobody waits for ever.
  *
  * Wrong: 1 the publisher ignores the canceller's hint; 2 the task looks for requests before it prepares the word;
- * 3 a winner makes the task ready though nobody has published it; 4 a canceller claims a shielded wait.
+ * 3 a winner makes the task ready though nobody has published it; 4 a canceller claims a shielded wait;
+ * 5 a winner stores though nobody has published the wait.
  */
 #ifndef WRONG
 #define WRONG 0
@@ -57,12 +58,18 @@ inline make_ready() {
     }
 }
 
-/* wait_word::wake(), then what its result demands. */
+/* wait_word::wake(), then what its result demands. To a published wait it stores what it has read, in two steps. */
 inline wake() {
-    atomic {
-        suspended_seen = (word & SUSPENDED) != 0;
-        word = word | WOKEN
-    }
+    word_seen = word;
+    suspended_seen = (word_seen & SUSPENDED) != 0;
+    if
+    :: suspended_seen || WRONG == 5 -> word = word_seen | WOKEN
+    :: else ->
+        atomic {
+            suspended_seen = (word & SUSPENDED) != 0;
+            word = word | WOKEN
+        }
+    fi;
     if
     :: suspended_seen || WRONG == 3 -> make_ready()
     :: else
@@ -96,6 +103,7 @@ proctype publisher() {
 proctype notifier() {
     bool won = false;
     bool suspended_seen = false;
+    byte word_seen = 0;
     lock(list_locked);
     if
     :: listed ->
