@@ -372,6 +372,7 @@ void worker::park() noexcept {
     }
     slice_ = k_slice;
     last_look_ = std::chrono::steady_clock::now();
+    lone_.forget_in_time();
     dispatch_events();
 }
 

@@ -4,10 +4,17 @@
 
 #include <coir/coir.hpp>
 #include <coir/core/base/config.hpp>
+#include <coir/net.hpp>
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <thread>
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace {
 
@@ -55,6 +62,31 @@ TEST(lone_task, runs_elsewhere_though_its_worker_has_kept_others_before) {
         }
         other.get();
     });
+}
+
+// The worker that has seen the event goes on with the task itself.
+TEST(lone_task, that_an_event_has_made_ready_needs_no_other_worker) {
+    constexpr int k_requests = 50;
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+    coir::runtime rt(coir::runtime_options{.workers = 2});
+    auto server = rt.spawn([end = ends[0]] {
+        char byte = 0;
+        do {
+            coir::net::wait_readable(end);
+        } while (::read(end, &byte, 1) == 1 && ::write(end, &byte, 1) == 1);
+    });
+    auto const before = rt.stats().wakeups;
+    char byte = 'x';
+    for (int i = 0; i < k_requests; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(3));  // so long that a useless wake-up is forgotten
+        ASSERT_EQ(::write(ends[1], &byte, 1), 1);
+        ASSERT_EQ(::read(ends[1], &byte, 1), 1);
+    }
+    EXPECT_LT(rt.stats().wakeups - before, k_requests / 5u);
+    ::close(ends[1]);
+    server.get();
+    ::close(ends[0]);
 }
 
 }  // namespace
