@@ -35,11 +35,14 @@ void wake_each_other(int rounds) {
 }
 
 TEST(lone_task, tasks_that_wake_each_other_in_turn_stay_on_one_worker) {
+    if (COIR_TSAN || COIR_ASAN) {
+        GTEST_SKIP() << "what takes longer than a theft is worth one";
+    }
     constexpr int k_rounds = 200'000;
     coir::runtime rt(coir::runtime_options{.workers = 2});
     rt.block_on([] { wake_each_other(k_rounds); });
     // One is tried every two milliseconds. If each may be taken, it is one round in 8 to 140.
-    EXPECT_LT(rt.stats().tasks_stolen, k_rounds / (COIR_TSAN || COIR_ASAN ? 50u : 200u));
+    EXPECT_LT(rt.stats().tasks_stolen, k_rounds / 200u);
 }
 
 TEST(lone_task, runs_elsewhere_though_its_worker_has_kept_others_before) {
