@@ -77,12 +77,15 @@ public:
     struct source {
         virtual ~source() = default;
         virtual bool exhausted() = 0;
+        /// The item at hand.
         virtual future<R> submit_next() = 0;
+        /// Once it has been submitted.
+        virtual void go_on() = 0;
         /// Is the item still there when it could not be submitted?
         virtual bool may_be_repeated() const noexcept = 0;
     };
-    mapped(std::unique_ptr<source> items, std::size_t buffer_size)
-        : source_(std::move(items)), buffer_size_(buffer_size) {
+    mapped(std::unique_ptr<source> items, std::size_t buffer_size) : mapped(buffer_size) {
+        source_ = std::move(items);
         drop_exhausted_source();
         fill();
     }
@@ -90,6 +93,8 @@ public:
 private:
     // A void or by-value result is kept until the next step; a reference as a pointer.
     using kept = std::conditional_t<std::is_reference_v<R>, std::add_pointer_t<R>, value_type>;
+
+    explicit mapped(std::size_t buffer_size) noexcept : buffer_size_(buffer_size) {}
 
     reference read() {
         if (!first_) {
@@ -147,11 +152,26 @@ private:
                     throw;
                 }
                 fail_next();
+                return;
             } catch (...) {
                 fail_next();
+                return;
             }
         }
-        drop_exhausted_source();
+        go_on();
+    }
+
+    // What the range throws on its way to the next item is that one's: the results before it are there to be read.
+    void go_on() {
+        try {
+            source_->go_on();
+            drop_exhausted_source();
+        } catch (cancelled const&) {  // the reader, in a range that waits
+            fail_next();
+            throw;
+        } catch (...) {
+            fail_next();
+        }
     }
 
     void fail_next() {
@@ -195,15 +215,12 @@ public:
         using item = std::decay_t<std::ranges::range_value_t<Range>>;  // what the iterator gives may only refer to it
         auto call = [function = function_](item&& value) -> R { return std::invoke(*function, std::move(value)); };
         if constexpr (k_moves) {
-            auto outcome = where_->submit(std::move(call), static_cast<item>(std::ranges::iter_move(at_)));
-            ++at_;
-            return outcome;
+            return where_->submit(std::move(call), static_cast<item>(std::ranges::iter_move(at_)));
         } else {
-            auto outcome = where_->submit(std::move(call), static_cast<item>(*at_));
-            ++at_;
-            return outcome;
+            return where_->submit(std::move(call), static_cast<item>(*at_));
         }
     }
+    void go_on() override { ++at_; }
 
 private:
     executor* where_;

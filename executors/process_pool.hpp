@@ -40,6 +40,7 @@ public:
     bool exhausted() override { return at_ == std::ranges::end(items_); }
     bool may_be_repeated() const noexcept override { return true; }
     future<process_map_result<Function, Range>> submit_next() override;
+    void go_on() override { ++at_; }
 
 private:
     process_pool_executor* pool_;
@@ -127,9 +128,7 @@ auto run_in_executor(process_pool_executor& where, Args&&... args) {
 
 template <auto Function, class Range>
 future<detail::process_map_result<Function, Range>> detail::process_map_source<Function, Range>::submit_next() {
-    auto outcome = pool_->template submit<Function>(*at_);
-    ++at_;
-    return outcome;
+    return pool_->template submit<Function>(*at_);
 }
 
 }  // namespace coir

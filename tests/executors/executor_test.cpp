@@ -4,6 +4,7 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/generator.hpp>
 #include <coir/executors/thread_pool.hpp>
 #include <coir/sync/event.hpp>
 
@@ -266,6 +267,56 @@ TEST(executor_map, item_that_cannot_be_submitted_fails_in_its_turn) {
         EXPECT_THROW(*it, executor_shut_down);
         ++it;
         EXPECT_TRUE(it == results.end());
+    });
+}
+
+TEST(executor_map, range_that_throws_on_its_way_to_an_item_loses_none_before) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 2});
+        for (std::size_t const buffer_size : {0u, 1u, 2u, 5u}) {
+            auto results = pool.map([](int x) { return x; }, generator<int>([](auto& yield) {
+                                        yield(0);
+                                        yield(1);
+                                        throw std::runtime_error("no more");
+                                    }),
+                                    {.buffer_size = buffer_size});
+            auto it = results.begin();
+            EXPECT_EQ(*it, 0);
+            ++it;
+            EXPECT_EQ(*it, 1);
+            ++it;
+            EXPECT_THROW(*it, std::runtime_error);
+            ++it;
+            EXPECT_TRUE(it == results.end());
+        }
+    });
+}
+
+TEST(executor_map, cancellation_in_a_range_that_waits_is_the_readers_and_ends_what_was_submitted) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        event busy;
+        event released;
+        auto const first = pool.submit([&] {
+            busy.set();
+            released.wait();
+        });
+        busy.wait();
+        event waits;
+        std::atomic<int> ran{0};
+        auto reader = spawn([&] {
+            pool.map([&](int) { ++ran; }, generator<int>([&](auto& yield) {
+                         yield(0);
+                         waits.set();
+                         event().wait();
+                     }));
+        });
+        waits.wait();
+        reader.cancel();
+        EXPECT_THROW(reader.get(), cancelled);
+        released.set();
+        pool.shutdown();
+        EXPECT_EQ(ran, 0);
     });
 }
 
