@@ -78,7 +78,9 @@ public:
     /// with its worker; the outcome is timeout_error. It is that of the moment of the submission: a later reschedule() does
     /// not move it. Not so within a cancel_shield, and not with virtual time, which stands still while a job is out.
     ///
-    /// Does not suspend. Throws executor_shut_down, broken_executor, std::length_error for more than 1 GiB, and what serialising throws.
+    /// Does not suspend. Throws executor_shut_down, broken_executor, std::length_error for more than 1 GiB, std::system_error
+    /// when there is no descriptor for shared memory, and what serialising throws. When no worker can be started because the
+    /// program has no descriptor or process left, the jobs that wait fail with worker_start_error; later ones try again.
     template <auto Function, class... Args>
     auto submit(Args&&... args) -> future<typename detail::remote_function_for<Function, Args...>::value_type> {
         using function = detail::remote_function_for<Function, Args...>;

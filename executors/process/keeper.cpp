@@ -3,7 +3,8 @@
 // The keeper thread of a process pool: its loop, and the birth of workers.
 //
 // Workers that do not get ready are started again after a pause that doubles. When three in a row did not, or one took
-// longer than it may, and no other works, then the pool is broken, and all who wait are told why.
+// longer than it may, and no other works, then the pool is broken, and all who wait are told why. When there is nothing to
+// start them with, they are told as well, but later jobs try again.
 
 #include "executors/process/pool_impl.hpp"
 
@@ -168,12 +169,11 @@ void process_pool::start_one() {
             --live_;
             --starting_;
         }
-        start_has_failed(
-            std::make_exception_ptr(worker_start_error(
-                std::string("coir::process_pool_executor: no worker process can be started: ") + error.what())),
-            false);
+        nothing_to_start_with(std::make_exception_ptr(worker_start_error(
+            std::string("coir::process_pool_executor: no worker process can be started: ") + error.what())));
         return;
     }
+    failed_spawns_ = 0;
     std::lock_guard const guard(lock_);
     ++counters_.workers_started;
 }
@@ -197,31 +197,42 @@ void process_pool::send_setup(worker_process& to) {
     to.send_what_fits();
 }
 
-void process_pool::start_has_failed(std::exception_ptr why, bool for_good) {
-    ++failed_starts_;
-    next_start_ = std::chrono::steady_clock::now() + pause_after(failed_starts_);
-    bool nobody_works = false;
-    {
-        std::lock_guard const guard(lock_);
-        nobody_works = live_ == starting_ && !broken_;
-    }
-    if (nobody_works && (for_good || failed_starts_ >= k_most_failed_starts)) {
-        give_up(std::move(why));
+// The program has no descriptor, process or memory left. It may have some later: the pool goes on.
+void process_pool::nothing_to_start_with(std::exception_ptr why) {
+    next_start_ = std::chrono::steady_clock::now() + pause_after(++failed_spawns_);
+    if (failed_spawns_ >= k_most_failed_starts && nobody_works()) {
+        fail_waiting(why);
     }
 }
 
-void process_pool::give_up(std::exception_ptr why) {
-    std::vector<job_ref> waiting;
+void process_pool::start_has_failed(std::exception_ptr why, bool for_good) {
+    next_start_ = std::chrono::steady_clock::now() + pause_after(++failed_starts_);
+    if (!nobody_works() || (!for_good && failed_starts_ < k_most_failed_starts)) {
+        return;
+    }
     {
         std::lock_guard const guard(lock_);
         broken_ = why;
+    }
+    for (auto const& [number, worker] : workers_) {
+        kill_process(worker->process.process.get());
+    }
+    fail_waiting(why);
+}
+
+bool process_pool::nobody_works() {
+    std::lock_guard const guard(lock_);
+    return live_ == starting_ && !broken_;
+}
+
+void process_pool::fail_waiting(std::exception_ptr const& why) {
+    std::vector<job_ref> waiting;
+    {
+        std::lock_guard const guard(lock_);
         waiting.reserve(queue_.size());
         while (!queue_.empty()) {
             waiting.push_back(queue_.pop_front());
         }
-    }
-    for (auto const& [number, worker] : workers_) {
-        kill_process(worker->process.process.get());
     }
     for (job_ref const& job : waiting) {
         complete_with(job, why);

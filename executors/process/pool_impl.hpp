@@ -130,7 +130,9 @@ private:
     time_point next_deadline();
     bool is_over();
     void start_has_failed(std::exception_ptr why, bool for_good);
-    void give_up(std::exception_ptr why);
+    void nothing_to_start_with(std::exception_ptr why);
+    bool nobody_works();
+    void fail_waiting(std::exception_ptr const& why);
 
     // --- answers.cpp: what workers say, and their ends -----------------------------------------------------------------
     void read_channel(worker_process& from);
@@ -201,6 +203,7 @@ private:
     std::unordered_map<std::uint64_t, worker_ptr> workers_;
     std::uint64_t next_worker_ = 1;
     unsigned failed_starts_ = 0;  // since the last that succeeded
+    unsigned failed_spawns_ = 0;  // of which there was no process at all
     time_point next_start_ = time_point::min();
 };
 

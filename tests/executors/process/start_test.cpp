@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +181,20 @@ TEST(process_pool_start, jobs_may_have_pools_and_runtimes_of_their_own) {
                    }>(6u)
                    .get()),
               test::mix(6));
+}
+
+TEST(process_pool_start, lack_of_descriptors_fails_the_jobs_that_wait_and_passes) {
+    process_pool_executor pool({.max_workers = 1});
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    rlimit none = before;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    auto waiting = pool.submit<&times_initialised>();
+    waiting.wait();
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_THROW(waiting.get(), worker_start_error);
+    EXPECT_EQ(pool.submit<&times_initialised>().get(), 0);
 }
 
 }  // namespace
