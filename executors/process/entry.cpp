@@ -31,6 +31,7 @@
 #include <utility>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace coir::detail {
 namespace {
@@ -80,7 +81,7 @@ public:
                 break;
             case frame_kind::job:
                 if (!run(*message)) {
-                    return EXIT_SUCCESS;  // the pool is gone
+                    return EXIT_SUCCESS;
                 }
                 break;
             default:
@@ -187,6 +188,7 @@ private:
         return answer(frame_kind::ready, 0, [](wire_output&) {});
     }
 
+    /// False: the pool is gone, or this worker is of no use any more.
     bool run(frame const& message) {
         if (cpu_limit_ != 0) {
             limit_processor_time(cpu_limit_);
@@ -199,20 +201,23 @@ private:
             });
         } catch (...) {
             flush_output();
+            // Without shared memory that the pool will not send again it can serve no longer. The next worker can.
             return answer(frame_kind::error, message.header.job,
-                          [](wire_output& out) { write_current_exception(out); });
+                          [](wire_output& out) { write_current_exception(out); }) &&
+                   !lacks_memory_;
         }
     }
 
     void call(frame const& message, wire_output& out) {
         wire_input head(message.body);
         segment_place const place = read_segment_place(head);
+        mapping once;
+        // First, come what may: what came along in shared memory is known to the pool as known to this process.
+        shared_bytes const shared = place.capacity != 0 ? map(place, once) : shared_bytes();
         auto const deadline = read_deadline(head);
         function_name const name = read_name(head);
         auto const thunk = reinterpret_cast<remote_thunk>(address_of_function(name));
-        mapping once;
-        wire_input arguments(head.take(head.remaining()), place.capacity != 0 ? map(place, once) : shared_bytes());
-        // Only here: what came along in shared memory is known to the pool as known to this process.
+        wire_input arguments(head.take(head.remaining()), shared);
         if (std::chrono::steady_clock::now() >= deadline) {
             throw timeout_error(k_late_job);
         }
@@ -223,21 +228,29 @@ private:
         if (auto const known = mappings_.find(place.id); known != mappings_.end()) {
             return known->second.bytes();
         }
+        lacks_memory_ = place.keep;  // until it has it
         mapping fresh(std::exchange(passed_, {}).get(), static_cast<std::size_t>(place.capacity));
         if (!place.keep) {
             once = std::move(fresh);
             return once.bytes();
         }
-        return mappings_.emplace(place.id, std::move(fresh)).first->second.bytes();
+        auto const bytes = mappings_.emplace(place.id, std::move(fresh)).first->second.bytes();
+        lacks_memory_ = false;
+        return bytes;
     }
 
-    // What a job has written must not wait for the next one, nor go when this process is killed.
-    static void flush_output() {
+    // What a job has written must not wait for the next one, nor go when this process is killed. A process that the job has
+    // forked, and that came back from it, has nothing to say here and gets no jobs.
+    void flush_output() const {
+        if (::getpid() != pid_) {
+            ::_exit(k_failed);
+        }
         std::cout.flush();
         std::fflush(stdout);
     }
 
     worker_marker const marker_;
+    pid_t const pid_ = ::getpid();
     last_words last_words_;
     frame_reader reader_;
     owned_descriptor passed_;
@@ -247,6 +260,7 @@ private:
     std::array<std::byte, mail_slot::k_room> from_mail_;
     std::uint64_t cpu_limit_ = 0;
     std::unordered_map<std::uint64_t, mapping> mappings_;
+    bool lacks_memory_ = false;
 };
 
 int serve_pool(std::string const& text) noexcept {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "tests/executors/process/jobs.hpp"
+#include "tests/support/one_processor.hpp"
 #include "tests/support/running.hpp"
 
 #include <coir/coir.hpp>
@@ -18,6 +19,8 @@
 #include <system_error>
 #include <typeinfo>
 #include <vector>
+
+#include <unistd.h>
 
 namespace coir {
 namespace {
@@ -206,6 +209,15 @@ TEST(process_pool_death, takes_along_what_the_job_has_started) {
         pool.shutdown();
         test::yield_until([&] { return has_ended(child); });
     });
+}
+
+TEST(process_pool_death, of_a_fork_that_comes_back_from_the_job_is_nobody_elses_business) {
+    test::on_one_processor const here;  // without a mailbox, which a fork does not have
+    process_pool_executor pool({.max_workers = 1});
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_GT(pool.submit<[] { return ::fork(); }>().get(), 0);
+    }
+    EXPECT_EQ(pool.stats().workers_died, 0u);
 }
 
 TEST(process_pool_death, of_all_workers_at_once_is_survived) {

@@ -12,10 +12,13 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -208,6 +211,22 @@ TEST(process_pool_isolation, no_worker_outlives_a_program_that_is_killed) {
             std::this_thread::yield();  // fails by the time limit
         }
     }
+}
+
+void take_all_descriptors() {
+    while (::dup(STDIN_FILENO) >= 0) {
+    }
+}
+std::size_t size_of(std::span<std::byte const> bytes) {
+    return bytes.size();
+}
+
+TEST(process_pool_isolation, job_that_takes_all_descriptors_costs_one_job_with_shared_memory_and_its_worker) {
+    process_pool_executor pool({.max_workers = 1});
+    std::vector<std::byte> const bytes(100'000);
+    pool.submit<&take_all_descriptors>().get();
+    EXPECT_THROW(pool.submit<&size_of>(bytes).get(), std::system_error);
+    EXPECT_EQ(pool.submit<&size_of>(bytes).get(), bytes.size());
 }
 
 }  // namespace
