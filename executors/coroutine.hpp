@@ -140,8 +140,9 @@ awaiting_coroutine co_await_into(promise<R> outcome, Awaitable&& awaitable) {
             co_await temporary_awaiter_of(std::forward<Awaitable>(awaitable));
             outcome.try_set_value();
         } else {
-            decltype(auto) value = co_await temporary_awaiter_of(std::forward<Awaitable>(awaitable));
-            outcome.try_set_value(std::forward<decltype(value)>(value));
+            // No decltype(auto): the result may lie in the awaiter, which ends with this expression.
+            R value = co_await temporary_awaiter_of(std::forward<Awaitable>(awaitable));
+            outcome.try_set_value(std::forward<R>(value));
         }
     } catch (...) {
         outcome.try_set_exception(std::current_exception());

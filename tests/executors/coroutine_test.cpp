@@ -189,6 +189,24 @@ TEST(await, returns_what_co_await_would) {
     });
 }
 
+struct result_in_the_awaiter {
+    struct awaiter {
+        std::string text;
+        bool await_ready() const noexcept { return true; }
+        void await_suspend(std::coroutine_handle<>) const noexcept {}
+        std::string&& await_resume() { return std::move(text); }
+    };
+    std::string text;
+    awaiter operator co_await() const { return {text}; }
+};
+
+TEST(await, result_that_lies_in_the_awaiter_is_moved_out_in_time) {
+    on_one_and_four_workers([] {
+        std::string const text = "too long to lie in the string itself, so that its end can be seen";
+        EXPECT_EQ(await(result_in_the_awaiter{text}), text);
+    });
+}
+
 TEST(await, suspends_the_task_and_not_its_worker) {
     run(runtime_options{.workers = 1}, [] {
         struct parked {
