@@ -191,18 +191,36 @@ template <class... Args>
 using asio_result_t =
     typename asio_result<decltype(asio_values(std::declval<std::tuple<std::decay_t<Args>...>>()))>::type;
 
+inline bool is_abort(boost::system::error_code const& error) noexcept {
+    return error == boost::asio::error::operation_aborted;
+}
+// What co_spawn passes on.
+inline bool is_abort(std::exception_ptr const& error) noexcept {
+    try {
+        if (error) {
+            std::rethrow_exception(error);
+        }
+    } catch (boost::system::system_error const& thrown) {
+        return is_abort(thrown.code());
+    } catch (...) {
+        return false;
+    }
+    return false;
+}
+template <class T>
+concept asio_error = std::is_same_v<T, boost::system::error_code> || std::is_same_v<T, std::exception_ptr>;
+
 /// Did an operation end because it was cancelled?
 template <class... Args>
 bool was_aborted(std::tuple<Args...> const&) {
     return false;
 }
-template <class... Rest>
-bool was_aborted(std::tuple<boost::system::error_code, Rest...> const& all) {
-    return std::get<0>(all) == boost::asio::error::operation_aborted;
+template <asio_error Error, class... Rest>
+bool was_aborted(std::tuple<Error, Rest...> const& all) {
+    return is_abort(std::get<0>(all));
 }
-template <class Inner, class... Rest>
-    requires(std::is_same_v<Inner, boost::system::error_code>)
-bool was_aborted(std::tuple<std::tuple<Inner, Rest...>> const& all) {
+template <asio_error Error, class... Rest>
+bool was_aborted(std::tuple<std::tuple<Error, Rest...>> const& all) {
     return was_aborted(std::get<0>(all));
 }
 

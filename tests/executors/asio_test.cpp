@@ -6,6 +6,8 @@
 #include <coir/core/task/timeout.hpp>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -13,6 +15,8 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include <gtest/gtest.h>
@@ -118,6 +122,29 @@ TEST(use_task, cancelled_task_cancels_its_operation_and_no_other) {
         EXPECT_FALSE(another.done());
         asio::async_write(c.near, asio::buffer("four", 4), use_task);
         EXPECT_EQ(another.get(), 4u);
+    });
+}
+
+asio::awaitable<void> wait_for_an_hour() {
+    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::hours(1));
+    co_await timer.async_wait(asio::use_awaitable);
+}
+
+TEST(use_task, cancelled_task_cancels_a_coroutine_whatever_becomes_of_it_there) {
+    on_one_and_four_workers([] {
+        io_threads io(1);
+        for (int i = 0; i < 2; ++i) {
+            auto waiting = spawn([&, i] {
+                if (i == 0) {
+                    asio::co_spawn(io.context, wait_for_an_hour(), use_task);
+                } else {
+                    asio::co_spawn(io.context, wait_for_an_hour(), asio::as_tuple(use_task));
+                }
+            });
+            test::yield_until_waiting(waiting);
+            waiting.cancel();
+            EXPECT_THROW(waiting.get(), cancelled);
+        }
     });
 }
 
