@@ -10,8 +10,14 @@ namespace {
 
 // The runtime keeps the executor without knowing what it is, and shuts it down at its end, whoever else refers to it.
 detail::scheduler::attachment as_attachment(std::shared_ptr<executor> const& where) {
-    return {std::shared_ptr<void>(where, where.get()),
-            [](void* object) { static_cast<executor*>(object)->shutdown(); }};
+    return {std::shared_ptr<void>(where, where.get()), [](void* object) {
+                auto& ended = *static_cast<executor*>(object);
+                try {
+                    ended.shutdown();
+                } catch (invalid_state const&) {
+                    ended.shutdown({.wait = false});  // the runtime lives in a job of this executor
+                }
+            }};
 }
 
 }  // namespace

@@ -64,8 +64,10 @@ decltype(auto) to_thread(F&& f, Args&&... args) {
     return run_in_executor(call(std::in_place, std::forward<F>(f)), std::forward<Args>(args)...).get();
 }
 
-/// Makes `where` the default executor of the calling task's runtime, which keeps it until it ends and then shuts it down. So
-/// it does with the one before: jobs that were given to that go on, and nobody waits for them here. Does not suspend. Throws no_running_runtime outside of a task, std::invalid_argument for null.
+/// Makes `where` the default executor of the calling task's runtime, which keeps it until it ends and then shuts it down
+/// and waits (not in a runtime that lives in a job of `where`, which would wait for itself). So it does with the one before:
+/// jobs that were given to that go on, and nobody waits for them here. Does not suspend. Throws no_running_runtime outside of a
+/// task, std::invalid_argument for null.
 void set_default_executor(std::shared_ptr<executor> where);
 
 }  // namespace coir

@@ -317,5 +317,17 @@ TEST(set_default_executor, shuts_each_of_them_down_at_the_end_however_often_it_w
     EXPECT_EQ(first.use_count(), 1);
 }
 
+TEST(set_default_executor, does_not_make_a_runtime_in_one_of_its_jobs_wait_for_itself) {
+    auto const pool = std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 2});
+    auto result = pool->submit([&pool] {
+        return coir::run([&pool] {
+            set_default_executor(pool);
+            return to_thread([] { return 7; });
+        });
+    });
+    EXPECT_EQ(result.get(), 7);
+    EXPECT_THROW(pool->submit([] {}), executor_shut_down);
+}
+
 }  // namespace
 }  // namespace coir
