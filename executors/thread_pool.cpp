@@ -82,6 +82,7 @@ void thread_pool_executor::pool::execute(job work) {
 }
 
 void thread_pool_executor::pool::wait_for_room(job& work) {
+    auto const keep = shared_from_this();  // whoever shuts down does not wait for those who are turned away
     detail::job_base* const waiting = work.release();
     struct guard {
         job& work;

@@ -4,6 +4,7 @@
 // and being shut down from the inside.
 
 #include "tests/support/no_threads.hpp"
+#include "tests/support/one_processor.hpp"
 #include "tests/support/running.hpp"
 
 #include <coir/executors/thread_pool.hpp>
@@ -315,6 +316,29 @@ TEST(thread_pool, shutdown_turns_away_who_waits_for_room) {
         busy.released.set();
         EXPECT_EQ(queued.get(), 1);
     });
+}
+
+// For AddressSanitizer: the pool is gone before the thread that it has turned away gets the processor.
+TEST(thread_pool, caller_that_is_turned_away_needs_the_pool_no_more) {
+    test::on_one_processor const here;
+    auto pool = std::make_unique<thread_pool_executor>(thread_pool_options{.max_workers = 1, .queue_limit = 1});
+    event started;
+    event released;
+    auto const running = pool->submit([&] {
+        started.set();
+        released.wait();
+    });
+    started.wait();
+    auto const queued = pool->submit([] {});
+    std::thread waiting([&where = *pool] {
+        test::give_way_to_all_others();
+        EXPECT_THROW(where.submit([] {}), executor_shut_down);
+    });
+    yield_until([&] { return pool->stats().waiting == 1; });
+    pool->shutdown({.wait = false});
+    released.set();
+    pool.reset();
+    waiting.join();
 }
 
 TEST(thread_pool, job_that_submits_to_its_own_full_pool_does_not_wait_for_itself) {
