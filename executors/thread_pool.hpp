@@ -14,13 +14,16 @@
 #include <string>
 
 namespace coir {
+namespace detail {
+executor& bridge_threads();
+}
 
 /// What submit() does when the queue of a thread pool is full.
 enum class queue_policy : std::uint8_t {
     wait,  ///< waits for room, in the order of coming: suspends the task (blocks a thread). Cancellable: the job
            ///< then does not run. One of the pool's own jobs does not wait, which could take for ever: the queue grows.
     reject,       ///< throws executor_full
-    caller_runs,  ///< runs the job before it returns; in a task this blocks the worker
+    caller_runs,  ///< runs the job before it returns; in a task this blocks the worker. shutdown() does not wait for it.
 };
 
 /// How a thread pool is set up. Every member has a default.
@@ -57,6 +60,7 @@ public:
     executor_stats stats() const override;
 
 private:
+    friend executor& detail::bridge_threads();
     class pool;
     std::shared_ptr<pool> pool_;  // the threads share it: one that ends late finds it alive
 };

@@ -22,7 +22,7 @@
 // set: its thread waits for that, even if its time is over.
 //
 // Ended threads are joined: each by the next one that ends, the last by whoever waits for the shutdown. So when that returns,
-// their thread_local objects are gone too.
+// their thread_local objects are gone too. If nobody will wait, they are detached as they end.
 //
 // Rejected: a queue for each thread (jobs block: one behind a blocked one would wait, while others are idle); a semaphore
 // (wakes the thread that has slept longest, and cannot be told that a thread is on its way); detached threads.

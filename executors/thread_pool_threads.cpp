@@ -252,11 +252,12 @@ bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self) noexcept {
 }
 
 void thread_pool_executor::pool::end(lock& held) {
-    std::optional<pthread_t> const before = std::exchange(last_ended_, ::pthread_self());
+    std::optional<pthread_t> const before = std::exchange(last_ended_, std::nullopt);
     bool const last = --threads_ == 0 && closed_;
-    if (last && unattended_) {
-        last_ended_.reset();
+    if (unattended_) {
         ::pthread_detach(::pthread_self());
+    } else {
+        last_ended_ = ::pthread_self();
     }
     held.unlock();
     if (before) {
