@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/executors/job.hpp>
 
+#include "core/base/type_name.hpp"
 #include "executors/job_ledger_impl.hpp"
 #include "executors/running_in_impl.hpp"
 
 #include <coir/core/base/back_off.hpp>
 
-#include <cxxabi.h>
-
 #include <cstdio>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <typeinfo>
@@ -71,15 +69,11 @@ void report_lost(std::exception_ptr const& error) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (std::exception const& e) {
-        int status = 0;
-        char* const readable = abi::__cxa_demangle(typeid(e).name(), nullptr, nullptr, &status);
         std::fprintf(stderr, "coir: unhandled exception in a job that was cancelled: %s: %s\n",
-                     status == 0 ? readable : typeid(e).name(), e.what());
-        std::free(readable);
+                     type_name(typeid(e)).c_str(), e.what());
     } catch (...) {
-        std::type_info const* const type = abi::__cxa_current_exception_type();
         std::fprintf(stderr, "coir: unhandled exception in a job that was cancelled: it is of type %s\n",
-                     type != nullptr ? type->name() : "unknown");
+                     type_name::of_current_exception().c_str());
     }
 }
 

@@ -117,9 +117,8 @@ public:
 /// Several tasks of one group failed; one failure alone is rethrown as itself.
 class exception_group : public std::runtime_error {
 public:
-    explicit exception_group(std::vector<std::exception_ptr> exceptions)
-        : std::runtime_error(std::to_string(exceptions.size()) + " tasks of a group failed"),
-          exceptions_(std::move(exceptions)) {}
+    /// what() tells how many there are, and what the first five are about.
+    explicit exception_group(std::vector<std::exception_ptr> exceptions);
 
     /// The failures, in the order in which they happened.
     std::vector<std::exception_ptr> const& exceptions() const noexcept { return exceptions_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/core/sched/explore.hpp>
 
+#include "core/base/type_name.hpp"
 #include "core/sched/scheduler.hpp"
 
 #include <coir/core/base/errors.hpp>
@@ -37,7 +38,7 @@ std::string describe_current_exception() {
     } catch (cancelled const& c) {
         return "it was cancelled" + (c.reason().empty() ? "" : ": " + c.reason());
     } catch (...) {
-        return "an exception of no standard type";
+        return std::string("an exception of type ") + detail::type_name::of_current_exception().c_str();
     }
 }
 

@@ -2,6 +2,7 @@
 //
 // What the layers below declare and the scheduler defines.
 
+#include "core/base/type_name.hpp"
 #include "core/io/this_reactor.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/worker.hpp"
@@ -18,11 +19,8 @@
 #include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
 
-#include <cxxabi.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <new>
 #include <string>
 #include <string_view>
@@ -271,15 +269,11 @@ void print_error(char const* before, std::exception_ptr const& error, std::strin
     try {
         std::rethrow_exception(error);
     } catch (std::exception const& e) {
-        int status = 0;
-        char* const readable = abi::__cxa_demangle(typeid(e).name(), nullptr, nullptr, &status);
         std::fprintf(stderr, "coir: %s%s%.*s%s: %s: %s\n", before, quote, length, name.data(), quote,
-                     status == 0 ? readable : typeid(e).name(), e.what());
-        std::free(readable);
+                     type_name(typeid(e)).c_str(), e.what());
     } catch (...) {
-        std::type_info const* const type = abi::__cxa_current_exception_type();
-        std::fprintf(stderr, "coir: %s%s%.*s%s: an exception%s%s\n", before, quote, length, name.data(), quote,
-                     type != nullptr ? " of type " : "", type != nullptr ? type->name() : "");
+        std::fprintf(stderr, "coir: %s%s%.*s%s: an exception of type %s\n", before, quote, length, name.data(), quote,
+                     type_name::of_current_exception().c_str());
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "executors/process/exception_impl.hpp"
 
+#include "core/base/type_name.hpp"
+
 #include <coir/executors/process/errors.hpp>
 
 #include <any>
@@ -21,8 +23,6 @@
 #include <typeinfo>
 #include <utility>
 #include <variant>
-
-#include <cxxabi.h>
 
 namespace coir::detail {
 namespace {
@@ -70,13 +70,6 @@ E read_enum(wire_input& in, E last) {
         throw wire_error("an exception of an unknown kind");
     }
     return static_cast<E>(value);
-}
-
-std::string readable_name(std::type_info const& type) {
-    int status = 0;
-    std::unique_ptr<char, void (*)(void*)> const readable(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
-                                                          &std::free);
-    return status == 0 ? readable.get() : type.name();
 }
 
 // ---- simple: a type and its text -------------------------------------------------------------------------------------
@@ -243,13 +236,12 @@ void write_current_exception(wire_output& out) {
             write_text(out, error.what());
         } else if (!write_coded(out, error)) {
             write_enum(out, family::remote);
-            write_text(out, readable_name(typeid(error)));
+            write_text(out, type_name(typeid(error)).c_str());
             write_text(out, error.what());
         }
     } catch (...) {
-        std::type_info const* const type = abi::__cxa_current_exception_type();
         write_enum(out, family::remote);
-        write_text(out, type != nullptr ? readable_name(*type) : "unknown");
+        write_text(out, type_name::of_current_exception().c_str());
         write_text(out, "no std::exception");
     }
     out.finish();

@@ -158,6 +158,15 @@ TEST(explore, finds_an_order_in_which_an_update_is_lost_and_names_its_seed) {
     ::unsetenv("COIR_SEED");
 }
 
+TEST(explore, says_of_what_type_an_exception_is_that_says_nothing_itself) {
+    try {
+        coir::testing::explore(1, [] { throw 42; });
+        FAIL() << "nothing was thrown";
+    } catch (coir::testing::exploration_failed const& failed) {
+        EXPECT_NE(std::string(failed.what()).find("an exception of type int"), std::string::npos) << failed.what();
+    }
+}
+
 TEST(explore, runs_once_for_each_seed_when_all_is_well) {
     int runs = 0;
     coir::testing::explore(25, [&] {

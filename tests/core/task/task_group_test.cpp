@@ -132,6 +132,20 @@ TEST(scope, several_failures_come_as_a_group) {
     });
 }
 
+std::string told_of(std::vector<std::exception_ptr> errors) {
+    return exception_group(std::move(errors)).what();
+}
+
+TEST(exception_group, tells_what_its_failures_are_about) {
+    auto const a = std::make_exception_ptr(std::runtime_error("a"));
+    auto const b = std::make_exception_ptr(std::logic_error("b"));
+    auto const both = std::make_exception_ptr(exception_group({a, b}));
+    EXPECT_EQ(told_of({a, b}), "2 tasks of a group failed: a; b");
+    EXPECT_EQ(told_of({b, both}), "2 tasks of a group failed: b; (2 tasks of a group failed: a; b)");
+    EXPECT_EQ(told_of({a, std::make_exception_ptr(42)}), "2 tasks of a group failed: a; an exception of type int");
+    EXPECT_EQ(told_of({a, a, a, a, b, b, b}), "7 tasks of a group failed: a; a; a; a; b; and 2 more");
+}
+
 TEST(scope, failed_child_that_the_body_awaits_is_one_failure) {
     on_one_and_four_workers([] {
         EXPECT_THROW(scope([](task_group& g) {

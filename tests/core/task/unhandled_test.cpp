@@ -121,7 +121,8 @@ TEST(unhandled_exception, of_a_foreign_type_gives_a_line_too) {
         spawn(task_options{.name = "loser"}, [] { throw 17; }).detach();
         yield();
     });
-    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("loser"));
+    EXPECT_THAT(testing::internal::GetCapturedStderr(),
+                AllOf(HasSubstr("loser"), HasSubstr("an exception of type int\n")));
 }
 
 TEST(unhandled_exception, handler_that_throws_is_written_to_stderr_and_goes_no_further) {
