@@ -31,7 +31,9 @@ bool recursive_mutex::try_lock() {
 }
 
 void recursive_mutex::unlock() {
-    COIR_VERIFY(owner_.load(std::memory_order_relaxed) == &detail::this_waiter());
+    if (owner_.load(std::memory_order_relaxed) != &detail::this_waiter()) [[unlikely]] {
+        detail::end_misused("recursive_mutex::unlock: whoever calls this has not locked it");
+    }
     if (--depth_ == 0) {
         owner_.store(nullptr, std::memory_order_relaxed);
         mutex_.unlock();

@@ -10,6 +10,9 @@ namespace coir::detail {
 /// Writes one line (what, where) to stderr and aborts. Never returns, never allocates.
 [[noreturn]] COIR_COLD void invariant_failed(char const* what, char const* file, int line) noexcept;
 
+/// The same for what a program must not do, and where nothing can be thrown: says so in one line and aborts.
+[[noreturn]] COIR_COLD void end_misused(char const* what) noexcept;
+
 }  // namespace coir::detail
 
 /// Always checked: for states out of which nothing sensible follows and whose check costs nothing noticeable.

@@ -64,7 +64,9 @@ void side_stack::leave() {
 }
 
 void side_stack::close() noexcept {
-    COIR_VERIFY(state_ != state::running);  // a generator that is destroyed by its own body, or in the middle of it
+    if (state_ == state::running) [[unlikely]] {
+        end_misused("a generator or coroutine is destroyed by its own body, or while that runs");
+    }
     if (state_ == state::suspended) {
         closing_ = true;
         go_on();
