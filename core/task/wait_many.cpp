@@ -7,9 +7,10 @@
 
 namespace coir::detail {
 
-wait_kind const wait_many::k_waits_for_several{"several tasks", [](void const* object) noexcept {
-                                                   return static_cast<wait_many const*>(object)->first_pending_id();
-                                               }};
+wait_kind const wait_many::k_waits_for_several{
+    "several tasks",
+    [](void const* object) noexcept { return static_cast<wait_many const*>(object)->first_pending_id(); },
+    "among them"};
 
 std::uint64_t wait_many::first_pending_id() const noexcept {
     for (node const& n : nodes_) {

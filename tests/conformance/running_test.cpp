@@ -522,7 +522,7 @@ TEST(introspection, awaiters_are_known_through_combinators) {
                 wait_in_vain();  // a group takes no harm if its child is cancelled first
             });
             EXPECT_NE(report.find("task 'main' waits for "), std::string::npos) << report;
-            EXPECT_NE(report.find("), namely 'inner'\n"), std::string::npos) << report;
+            EXPECT_NE(report.find(" 'inner'\n"), std::string::npos) << report;
         }
     });
 }

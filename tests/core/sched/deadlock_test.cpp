@@ -97,6 +97,8 @@ TEST(deadlock, of_mutexes_locked_in_different_orders_names_holders_and_the_circl
         EXPECT_THAT(report, ::testing::ContainsRegex(
                                 "task 'right' waits for a mutex \\(0x[0-9a-f]+\\), last locked by 'left'"));
         EXPECT_THAT(report, HasSubstr("the circle: 'left' -> 'right' -> 'left'"));
+        EXPECT_THAT(report, ::testing::ContainsRegex(
+                                "task 'main' waits for several tasks \\(0x[0-9a-f]+\\), among them 'left'"));
     }
 }
 
