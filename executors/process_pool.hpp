@@ -95,6 +95,14 @@ public:
             detail::state_ptr<detail::future_state<typename function::value_type>>::adopt(state.detach()));
     }
 
+    /// As with other executors it cannot be done here, and the compiler says so.
+    template <class F, class... Args>
+    auto submit(F const&, Args const&...) {
+        static_assert(std::is_void_v<F>,  // never
+                      "coir::process_pool_executor: the function stands as a template argument: submit<&f>(args...)");
+        return future<void>();
+    }
+
     /// Runs `Function(item)` for each item of a range; the results come in the order of the items. As executor::map(): see
     /// there for the buffer, for exceptions and for what lives how long.
     template <auto Function, class Range>
