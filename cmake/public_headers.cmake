@@ -8,11 +8,11 @@ set(COIR_UMBRELLA_HEADERS coir.hpp net.hpp testing.hpp process_pool.hpp compute.
 
 # Private rooms and files, as regular expressions on the path from the root.
 set(COIR_PRIVATE_HEADERS
-    "^core/base/(fault|held_locks)\\.hpp$"
+    "^core/base/(fault|forked|futex|held_locks|thread_count|thread_name|type_name)\\.hpp$"
     "^core/fiber/"
     "^core/queue/"
     "^core/park/"
-    "^core/task/(done_callbacks|heritage|strand_state)\\.hpp$"
+    "^core/task/(done_callbacks|heritage|record_cache|run_in_place|strand_state|suspend_task|task_events)\\.hpp$"
     "^core/time/timers\\.hpp$"
     "^core/io/"
     "^core/sched/"
