@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: BSL-1.0
 #
-# Test docs/from_asyncio: each C++ block of docs/from-asyncio.md stands in one of the sources of examples/asyncio, which are
-# built and run. As a script (-P, with ROOT): does that.
+# Test docs/<page>: each C++ block of docs/<page>.md stands in one of the sources of the example that belongs to it, which are
+# built and run. As a script (-P, with ROOT, PAGE and EXAMPLE): does that.
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)
-    add_test(NAME docs/from_asyncio
-        COMMAND "${CMAKE_COMMAND}" "-DROOT=${PROJECT_SOURCE_DIR}" -P "${CMAKE_CURRENT_LIST_FILE}")
-    set_tests_properties(docs/from_asyncio PROPERTIES LABELS docs TIMEOUT ${COIR_TEST_TIMEOUT})
+    function(coir_check_blocks page example)
+        add_test(NAME docs/${page}
+            COMMAND "${CMAKE_COMMAND}" "-DROOT=${PROJECT_SOURCE_DIR}" "-DPAGE=docs/${page}.md"
+                "-DEXAMPLE=examples/${example}" -P "${CMAKE_CURRENT_FUNCTION_LIST_FILE}")
+        set_tests_properties(docs/${page} PROPERTIES LABELS docs TIMEOUT ${COIR_TEST_TIMEOUT})
+    endfunction()
+    coir_check_blocks(from-asyncio asyncio)
+    coir_check_blocks(recipes recipes)
+    coir_check_blocks(http recipes)
     return()
 endif()
 
 cmake_minimum_required(VERSION 3.25)
 
 set(examples "")
-file(GLOB sources "${ROOT}/examples/asyncio/*.cpp")
+file(GLOB sources "${ROOT}/${EXAMPLE}/*.cpp")
 foreach(source IN LISTS sources)
     file(READ "${source}" text)
     string(APPEND examples "${text}")
 endforeach()
 
-file(READ "${ROOT}/docs/from-asyncio.md" rest)
+file(READ "${ROOT}/${PAGE}" rest)
 set(blocks 0)
 set(strangers 0)
 while(TRUE)
@@ -35,10 +41,10 @@ while(TRUE)
     string(FIND "${examples}" "${block}" found)
     if(found EQUAL -1)
         math(EXPR strangers "${strangers} + 1")
-        message(SEND_ERROR "docs/from-asyncio.md: this block is in no source of examples/asyncio:\n${block}")
+        message(SEND_ERROR "${PAGE}: this block is in no source of ${EXAMPLE}:\n${block}")
     endif()
 endwhile()
 if(blocks EQUAL 0)
-    message(FATAL_ERROR "docs/from-asyncio.md has no C++ block")
+    message(FATAL_ERROR "${PAGE} has no C++ block")
 endif()
 message(STATUS "${blocks} blocks, ${strangers} of them are in no example")
