@@ -39,10 +39,12 @@ struct runtime_options {
     /// Called once for each task that ended with an exception which nobody looked at. Empty: one line on stderr.
     std::function<void(task_ref, std::exception_ptr)> on_unhandled_exception = {};
 
-    /// A task that keeps its worker for longer is reported. 0: never.
+    /// A task that keeps its worker for longer is reported on stderr, with the place where it is; what computes in fork_join()
+    /// and the parallel loops too. 0: never.
     std::chrono::nanoseconds stall_threshold = std::chrono::milliseconds(100);
 
-    /// The first Ctrl-C cancels the main task, the second ends the process.
+    /// The first Ctrl-C cancels the main task, so that run() throws `cancelled` unless it catches that; the second ends the
+    /// process.
     bool handle_sigint = false;
 };
 

@@ -35,8 +35,8 @@ void sleep(std::chrono::duration<Rep, Period> const& d) {
 /// throws a pending cancellation. On a plain thread: as std::this_thread::yield.
 void yield();
 
-/// Ticks at a fixed rate from its making on. Ticks that the owner was too late for are skipped, and the rhythm is kept:
-/// the n-th tick comes at a multiple of the period.
+/// Ticks at a fixed rate from its making on: the first comes when one period has passed. Ticks that the owner was too late
+/// for are skipped, and the rhythm is kept: each comes at a multiple of the period. Belongs to one task or thread at a time.
 class interval {
 public:
     /// Throws std::invalid_argument for a period of zero or less.
