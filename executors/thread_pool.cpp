@@ -11,8 +11,12 @@
 #include <coir/core/task/task_ref.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <stdexcept>
+#include <system_error>
+
+#include <pthread.h>
 
 namespace coir {
 namespace {
@@ -26,6 +30,18 @@ unsigned most_spinning() {
     return most;
 }
 
+std::atomic<unsigned> forks_so_far{0};  // on the way from the first process to this one
+
+// From the first pool on.
+unsigned watched_forks() {
+    static int const error =
+        ::pthread_atfork(nullptr, nullptr, [] { forks_so_far.fetch_add(1, std::memory_order_relaxed); });
+    if (error != 0) {
+        throw std::system_error(error, std::generic_category(), "coir: pthread_atfork");
+    }
+    return forks_so_far.load(std::memory_order_relaxed);
+}
+
 std::size_t default_workers() {
     return std::min<std::size_t>(32, detail::usable_core_count() + 4);
 }
@@ -33,7 +49,7 @@ std::size_t default_workers() {
 }  // namespace
 
 thread_pool_executor::pool::pool(thread_pool_options options)
-    : options_(std::move(options)), most_spinning_(most_spinning()) {
+    : options_(std::move(options)), most_spinning_(most_spinning()), born_after_(watched_forks()) {
     if (options_.max_workers == 0) {
         options_.max_workers = default_workers();
     }
@@ -49,7 +65,17 @@ bool thread_pool_executor::pool::runs_caller() const noexcept {
     return detail::runs_in(this);
 }
 
+bool thread_pool_executor::pool::has_lost_its_threads() const noexcept {
+    return forks_so_far.load(std::memory_order_relaxed) != born_after_ &&
+           has_had_threads_.load(std::memory_order_relaxed);
+}
+
 void thread_pool_executor::pool::execute(job work) {
+    if (has_lost_its_threads()) [[unlikely]] {
+        throw broken_executor(
+            "thread_pool_executor: this process is a fork of the one that made the pool, and has none "
+            "of its threads");
+    }
     effects todo;
     {
         lock held(lock_);
@@ -159,6 +185,7 @@ void thread_pool_executor::pool::summon(effects& todo) noexcept {
         if (sleepers_ != nullptr) {
             choose(*sleepers_, todo);
         } else if (queue_.size() > takers_ + starting_ && threads_ < options_.max_workers) {
+            has_had_threads_.store(true, std::memory_order_relaxed);
             ++threads_;
             ++starting_;
             ++todo.threads_to_start;
@@ -242,6 +269,9 @@ void thread_pool_executor::pool::give_up_all(detail::job_list dropped, std::exce
 }
 
 void thread_pool_executor::pool::close(bool cancel_pending) {
+    if (has_lost_its_threads()) {
+        return;
+    }
     effects todo;
     detail::job_list dropped;
     bool over = false;
@@ -266,6 +296,9 @@ void thread_pool_executor::pool::close(bool cancel_pending) {
 }
 
 void thread_pool_executor::pool::wait_until_ended() {
+    if (has_lost_its_threads()) {
+        return;
+    }
     cancel_shield const shield;  // a thread that still runs refers to things that the caller is about to destroy
     all_ended_.wait();
     std::optional<pthread_t> last;

@@ -47,6 +47,9 @@ struct thread_pool_options {
 /// idle last before the others. When no thread can be started, those that exist do all the work; if there is none, the jobs
 /// fail with std::system_error, and a later submit tries again.
 ///
+/// In a fork of the process a pool that has had threads has none of them: submit() throws broken_executor, and shutdown() and
+/// the destructor do nothing.
+///
 /// A job may submit to its own pool, but one that waits there for another job holds a thread: when all threads do, nothing
 /// goes on. Destruction is shutdown(); by one of the pool's own jobs, it does not wait for the others, and says so on stderr.
 class thread_pool_executor final : public executor {

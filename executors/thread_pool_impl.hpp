@@ -77,6 +77,8 @@ public:
     /// Nobody will wait for the threads.
     void let_threads_go();
     bool runs_caller() const noexcept;
+    /// Is this process a fork of the one with its threads? Then nobody may hold the lock, and yet it may be locked.
+    bool has_lost_its_threads() const noexcept;
     executor_stats stats() const;
 
 private:
@@ -139,6 +141,8 @@ private:
     thread_pool_options options_;
     unsigned const
         most_spinning_;  // asked here: to count the cores takes files, which no thread opens on its way to sleep
+    unsigned const born_after_;  // so many forks
+    std::atomic<bool> has_had_threads_{false};
     std::atomic<std::uint64_t> names_{0};
     std::atomic<unsigned> spinning_{0};
     detail::atomic<std::uint64_t> completed_{0};

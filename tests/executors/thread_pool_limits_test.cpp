@@ -7,6 +7,7 @@
 #include "tests/support/one_processor.hpp"
 #include "tests/support/running.hpp"
 
+#include <coir/core/base/config.hpp>
 #include <coir/executors/thread_pool.hpp>
 #include <coir/sync/event.hpp>
 
@@ -19,6 +20,9 @@
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace coir {
 namespace {
@@ -477,6 +481,33 @@ TEST(thread_pool, threads_that_exist_do_the_work_when_no_other_can_be_started) {
         sum += f.get();
     }
     EXPECT_EQ(sum, 45);
+}
+
+TEST(thread_pool, fork_of_the_program_cannot_use_the_threads_and_does_not_wait_for_them) {
+    if (COIR_TSAN) {
+        GTEST_SKIP() << "ThreadSanitizer ends a child that starts threads";
+    }
+    auto used = std::make_unique<thread_pool_executor>(thread_pool_options{.max_workers = 1});
+    auto unused = std::make_unique<thread_pool_executor>(thread_pool_options{.max_workers = 1});
+    used->submit([] {}).get();
+    pid_t const child = ::fork();
+    if (child == 0) {
+        ::alarm(60);
+        int wrong = 1;
+        try {
+            used->submit([] {}).get();
+        } catch (broken_executor const&) {
+            wrong = 0;
+        }
+        used.reset();
+        wrong += unused->submit([] { return 2; }).get() == 2 ? 0 : 2;
+        unused.reset();
+        ::_exit(wrong);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(used->submit([] { return 1; }).get(), 1);
 }
 
 }  // namespace
