@@ -8,8 +8,8 @@
 // moves any more, and what the tasks wait for can be read where it lies. Whatever thread of the program's own, or Ctrl-C
 // handler, could still do something: then it may be a pause, and nothing happens.
 //
-// The tasks are cancelled, and coir::run and runtime::block_on throw deadlock_error if that ended theirs. Go ends the
-// process instead; but a cancellation lets destructors run, and a test go on.
+// The tasks are cancelled, and coir::run and runtime::block_on throw deadlock_error if that ended theirs, or if it
+// returned before it had noticed. Go ends the process instead; but a cancellation lets destructors run, and a test go on.
 
 #include <chrono>
 #include <optional>
@@ -18,6 +18,8 @@
 namespace coir::detail {
 
 class scheduler;
+
+inline constexpr char k_deadlock_reason[] = "deadlock";
 
 enum class outlook {
     alive,      ///< no task waits, or something can still happen in the runtime or through a descriptor

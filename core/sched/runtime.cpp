@@ -48,6 +48,15 @@ void runtime::throw_if_deadlocked() const {
     }
 }
 
+void runtime::throw_if_unaware_of_deadlock(detail::task_base& ended) const {
+    if (ended.cancel_is_pending() && !ended.has_error()) {
+        detail::cancel_reason const reason = ended.reason_of_request();
+        if (reason != nullptr && *reason == detail::k_deadlock_reason) {
+            throw_if_deadlocked();
+        }
+    }
+}
+
 runtime_stats runtime::stats() const {
     return scheduler_->stats();
 }

@@ -70,10 +70,13 @@ public:
     /// The runtime of the calling task. Throws no_running_runtime outside of one.
     static runtime& current();
 
-    /// The result of a task of this runtime; deadlock_error if it was a deadlock that cancelled it.
+    /// The result of a task of this runtime; deadlock_error if it was a deadlock that cancelled it. Also if it has not noticed:
+    /// others end by that cancellation too, and may have ended what it waited for before it saw its own.
     template <class R>
     R get_or_throw_deadlock(task<R>& awaited) {
         try {
+            awaited.state()->join();
+            throw_if_unaware_of_deadlock(*awaited.state());
             return awaited.get();
         } catch (cancelled const&) {
             throw_if_deadlocked();
@@ -84,6 +87,7 @@ public:
 private:
     detail::scheduler& home() const noexcept { return *scheduler_; }
     void throw_if_deadlocked() const;
+    void throw_if_unaware_of_deadlock(detail::task_base& ended) const;
 
     struct destroyer {
         void operator()(detail::scheduler* s) const noexcept;

@@ -286,7 +286,7 @@ void scheduler::break_deadlock() noexcept {
             std::lock_guard const guard(deadlock_lock_);
             deadlock_->swap(report);
         }
-        auto const reason = keep_reason("deadlock");
+        auto const reason = keep_reason(k_deadlock_reason);
         for (auto const& task : tasks) {
             task->request_cancel(reason);
         }

@@ -123,6 +123,8 @@ public:
     /// How many requests have not been taken back by uncancel().
     unsigned cancelling() const noexcept;
     unsigned uncancel() noexcept;
+    /// What the last request gave as its reason; null without one.
+    cancel_reason reason_of_request() noexcept;
     /// For the task itself: is there something to be thrown at this point?
     bool cancel_is_pending() const noexcept {
         return (cancel_.load(memory_order_seq_cst) & (k_requested | k_shutting_down)) != 0;
@@ -312,7 +314,6 @@ private:
     enum class cancel_result : std::uint8_t { done_already, delivered, forward };
     cancel_result request_cancel_here(cancel_reason const& reason, state_ptr<shared_state_base>& forward_to) noexcept;
     void keep_reason_of(cancel_reason const& reason) noexcept;  // under the lock
-    cancel_reason reason_of_request() noexcept;
     // Of this task and of all that wait below it on this stack: calls their hooks, and lets them forward from now on.
     void run_hooks_and_publish_awaiters() noexcept;
     void call_hook() noexcept;

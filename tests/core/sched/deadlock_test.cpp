@@ -142,6 +142,22 @@ TEST(deadlock, cancelled_tasks_may_still_end_well) {
     EXPECT_EQ(result, 5);
 }
 
+// The child's end by the cancellation may come before main sees its own, and leave it nothing to suspend at.
+TEST(deadlock, is_thrown_though_what_main_waited_for_has_ended_first) {
+    for (auto const& options : k_variants) {
+        for (int round = 0; round < 4; ++round) {
+            EXPECT_THAT(deadlock_of(options,
+                                    [] {
+                                        auto const m = std::make_shared<coir::mutex>();
+                                        std::unique_lock const lock(*m);
+                                        auto child = spawn([m] { std::unique_lock const second(*m); });
+                                        child.wait();
+                                    }),
+                        HasSubstr("a mutex"));
+        }
+    }
+}
+
 TEST(deadlock, is_thrown_by_block_on) {
     coir::runtime home(runtime_options{.workers = 2});
     EXPECT_THROW(home.block_on([] {
