@@ -13,6 +13,7 @@
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task.hpp>
 
+#include <concepts>
 #include <exception>
 #include <functional>
 #include <future>
@@ -165,8 +166,8 @@ public:
     /// exceptions go to on_unhandled_exception. Does not suspend. Throws no_running_runtime outside of a task,
     /// std::bad_alloc.
     template <class F>
-    void on_done(F&& f) const {
-        static_assert(std::is_invocable_v<std::decay_t<F>&>, "coir::future::on_done: f must be callable as f()");
+        requires std::invocable < std::decay_t<F>
+    & > void on_done(F&& f) const {
         add_done_callback(checked(), nullptr, [f = std::decay_t<F>(std::forward<F>(f))]() mutable { std::invoke(f); });
     }
 
@@ -268,22 +269,21 @@ public:
     /// std::bad_alloc for one: then nothing has been set, and it may be tried again.
     template <class... Args>
     void set_value(Args&&... args) {
-        if (!try_set_value(std::forward<Args>(args)...)) {
-            detail::throw_no_state("promise::set_value: there is a result already, or the future was cancelled");
-        }
+        check_set(try_set_value(std::forward<Args>(args)...));
+    }
+    /// The same of a value in braces.
+    template <class U = T>
+    void set_value(U&& value) {
+        check_set(try_set_value(std::forward<U>(value)));
     }
     /// False if there is a result already, or the future was cancelled. Throws what making the value throws, as above.
     template <class... Args>
     bool try_set_value(Args&&... args) {
-        constexpr bool makes_one = std::is_void_v<T> ? sizeof...(Args) == 0 : std::is_constructible_v<T, Args...>;
-        static_assert(makes_one, "coir::promise: T cannot be made from these arguments: none for void, and a move-only "
-                                 "value is passed with std::move");
-        auto const keep = state_;  // the future's owner may destroy this promise as soon as it has the value
-        if constexpr (makes_one) {
-            return checked().try_set_value(std::forward<Args>(args)...);
-        } else {
-            return false;
-        }
+        return try_set(std::forward<Args>(args)...);
+    }
+    template <class U = T>
+    bool try_set_value(U&& value) {
+        return try_set(std::forward<U>(value));
     }
     void set_exception(std::exception_ptr error) {
         if (!try_set_exception(std::move(error))) {
@@ -298,6 +298,23 @@ public:
     bool cancelled() const { return checked().is_done() && state_->was_cancelled(); }
 
 private:
+    template <class... Args>
+    bool try_set(Args&&... args) {
+        constexpr bool makes_one = std::is_void_v<T> ? sizeof...(Args) == 0 : std::is_constructible_v<T, Args...>;
+        static_assert(makes_one, "coir::promise: T cannot be made from these arguments: none for void, and a move-only "
+                                 "value is passed with std::move");
+        auto const keep = state_;  // the future's owner may destroy this promise as soon as it has the value
+        if constexpr (makes_one) {
+            return checked().try_set_value(std::forward<Args>(args)...);
+        } else {
+            return false;
+        }
+    }
+    static void check_set(bool is_set) {
+        if (!is_set) {
+            detail::throw_no_state("promise::set_value: there is a result already, or the future was cancelled");
+        }
+    }
     detail::future_state<T>& checked() const {
         if (!state_) {
             detail::throw_no_state("promise: moved from");

@@ -13,6 +13,7 @@
 #include <coir/core/task/task_base.hpp>
 #include <coir/core/task/task_ref.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <future>
@@ -124,15 +125,21 @@ struct no_result {
     operator T() const;
 };
 
+template <class F, class... Args>
+inline constexpr bool returns_rvalue_reference = false;
+template <class F, class... Args>
+    requires std::is_invocable_v<F, Args...>
+inline constexpr bool returns_rvalue_reference<F, Args...> =
+    std::is_rvalue_reference_v<std::invoke_result_t<F, Args...>>;
+
 // As std::invoke_result_t, but for that.
 template <class F, class... Args>
 struct call_result {
     using type = no_result;
 };
 template <class F, class... Args>
-    requires std::is_invocable_v<F, Args...>
-struct call_result<F, Args...> : std::invoke_result<F, Args...> {
-};
+    requires(std::is_invocable_v<F, Args...> && !returns_rvalue_reference<F, Args...>)
+struct call_result<F, Args...> : std::invoke_result<F, Args...> {};
 template <class F, class... Args>
 using call_result_t = typename call_result<F, Args...>::type;
 
@@ -173,7 +180,11 @@ struct check_call {
         "does (std::ref passes a reference)");
     static_assert((storable<F> && ... && storable<Args>),
                   "coir: the callable or an argument cannot be copied: pass it with std::move");
-    static constexpr bool passed = (storable<F> && ... && storable<Args>)&&spawnable<F, Args...>;
+    static constexpr bool returns_rvalue = returns_rvalue_reference<std::decay_t<F>, std::decay_t<Args>...>;
+    static_assert(!returns_rvalue,
+                  "coir: what is to run returns an rvalue reference, which nobody could keep: return a "
+                  "value");
+    static constexpr bool passed = (storable<F> && ... && storable<Args>)&&spawnable<F, Args...> && !returns_rvalue;
 };
 
 // A record that was made and not accepted: its callable has not run.
@@ -273,7 +284,7 @@ public:
     unsigned uncancel() const { return checked().uncancel(); }
 
     std::string name() const { return checked().name(); }
-    void set_name(std::string name) { checked().set_name(std::move(name)); }
+    void set_name(std::string name) const { checked().set_name(std::move(name)); }
     std::uint64_t id() const { return checked().id(); }
     task_ref ref() const { return task_ref(detail::state_ptr<detail::task_base>::share(&checked())); }
 
@@ -281,9 +292,8 @@ public:
     /// registration. It runs with the context variables of the registration, and on the strand of who registers. Its
     /// exceptions go to on_unhandled_exception. From any thread. Does not suspend. Throws std::bad_alloc.
     template <class F>
-    void on_done(F&& f) const {
-        static_assert(std::is_invocable_v<std::decay_t<F>&, task_ref>,
-                      "coir::task::on_done: f must be callable as f(task_ref)");
+        requires std::invocable < std::decay_t<F>
+    &, task_ref > void on_done(F&& f) const {
         auto& state = checked();
         detail::add_done_callback(state, &state, [f = std::decay_t<F>(std::forward<F>(f)), self = ref()]() mutable {
             std::invoke(f, std::move(self));

@@ -116,8 +116,8 @@ private:
 /// no_running_runtime outside of a task.
 template <class F>
 auto scope(F&& f) -> detail::call_result_t<F, task_group&> {
-    constexpr bool callable = std::is_invocable_v<F, task_group&>;
-    static_assert(callable, "coir::scope: f must be callable as f(task_group&)");
+    constexpr bool callable = std::is_invocable_v<F, task_group&> && !detail::returns_rvalue_reference<F, task_group&>;
+    static_assert(callable, "coir::scope: f must be callable as f(task_group&), and return no rvalue reference");
     using result = detail::call_result_t<F, task_group&>;
     task_group group;
     group.begin_scope();

@@ -84,6 +84,18 @@ TEST(future, exception_is_rethrown_each_time) {
     EXPECT_NE(f.exception(), nullptr);
 }
 
+TEST(future, may_be_set_in_braces) {
+    struct point {
+        int x, y;
+    };
+    promise<point> p;
+    p.set_value({1, 2});
+    EXPECT_EQ(p.get_future().get().y, 2);
+    promise<std::vector<int>> v;
+    EXPECT_TRUE(v.try_set_value({1, 2, 3}));
+    EXPECT_EQ(v.get_future().get().size(), 3u);
+}
+
 TEST(future, second_set_throws_invalid_state) {
     promise<int> p;
     auto f = p.get_future();

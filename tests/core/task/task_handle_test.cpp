@@ -175,7 +175,7 @@ TEST(task_handle, ids_are_unique_and_names_follow_them) {
 
 TEST(task_handle, name_can_be_set) {
     on_one_and_four_workers([] {
-        auto t = spawn([] {});
+        auto const t = spawn([] {});
         t.set_name("writer");
         EXPECT_EQ(t.name(), "writer");
         t.wait();
