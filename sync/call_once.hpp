@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <functional>
+#include <type_traits>
 #include <utility>
 
 namespace coir {
@@ -40,6 +41,8 @@ private:
 /// Throws what `f` throws, and `cancelled` while it waits. `f` may suspend; it must not use the same flag.
 template <class F, class... Args>
 void call_once(once_flag& flag, F&& f, Args&&... args) {
+    constexpr bool callable = std::is_invocable_v<F, Args...>;
+    static_assert(callable, "coir::call_once: f must be callable with the arguments");
     if (flag.is_done() || !flag.begin()) {
         return;
     }
@@ -48,7 +51,9 @@ void call_once(once_flag& flag, F&& f, Args&&... args) {
         bool done = false;
         ~attempt() { flag.end(done); }
     } now{flag};
-    std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
+    if constexpr (callable) {
+        std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
+    }
     now.done = true;
 }
 

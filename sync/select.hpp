@@ -351,6 +351,7 @@ template <class A, class F>
 /// A case for an event: `f()`.
 template <class F>
 [[nodiscard]] auto on_ready(event& e, F f) {
+    static_assert(std::is_invocable_v<F&>, "coir::on_ready of an event: f must be callable as f()");
     return detail::event_case<F>(e, std::move(f));
 }
 
@@ -359,12 +360,14 @@ template <class F>
 /// std::system_error. On a plain thread a wait for it costs a thread.
 template <class F>
 [[nodiscard]] auto on_readable(int fd, F f) {
+    static_assert(std::is_invocable_v<F&>, "coir::on_readable: f must be callable as f()");
     using made = detail::readiness_case<F>;
     return made(fd, made::direction::read, std::move(f));
 }
 /// The same for a write.
 template <class F>
 [[nodiscard]] auto on_writable(int fd, F f) {
+    static_assert(std::is_invocable_v<F&>, "coir::on_writable: f must be callable as f()");
     using made = detail::readiness_case<F>;
     return made(fd, made::direction::write, std::move(f));
 }
@@ -372,12 +375,14 @@ template <class F>
 /// A case for when `d`, from the making of the case, has passed and no other one was taken: `f()`.
 template <class Rep, class Period, class F>
 [[nodiscard]] auto after(std::chrono::duration<Rep, Period> const& d, F f) {
+    static_assert(std::is_invocable_v<F&>, "coir::after: f must be callable as f()");
     return detail::after_case<F>(detail::deadline_after(clock::now(), d), std::move(f));
 }
 
 /// The case that is taken when none of the others can be at once: `f()`. select() then never waits.
 template <class F>
 [[nodiscard]] auto otherwise(F f) {
+    static_assert(std::is_invocable_v<F&>, "coir::otherwise: f must be callable as f()");
     return detail::otherwise_case<F>(std::move(f));
 }
 
