@@ -21,6 +21,7 @@
 #include <coir/sync/select.hpp>
 #include <coir/sync/semaphore.hpp>
 #include <coir/sync/shared_mutex.hpp>
+#include <coir/sync/watch.hpp>
 
 #include <atomic>
 #include <memory>
@@ -139,33 +140,31 @@ TEST_F(locks, barrier_lets_whole_rounds_pass) {
     }
 }
 
+// Parties that are cancelled, or give up, at the moment at which the barrier is broken come again.
 TEST_F(locks, barrier_that_is_reset_and_aborted_keeps_nobody) {
     while (another_round(5, 100)) {
         runtime rt(runtime_options{.workers = workers()});
         barrier b(3);
         std::atomic<bool> stop{false};
-        std::vector<task<void>> parties;
-        for (int i = 0; i < 5; ++i) {
-            parties.push_back(rt.spawn([&] {
-                while (!stop) {
-                    try {
-                        b.arrive_and_wait();
-                    } catch (broken_barrier const&) {
-                        yield();
-                    }
-                }
-            }));
+        auto const parties = test::running(rt, 5, random(), [&](std::mt19937_64& local) {
+            try {
+                test::ends_in_time(local, [&] { b.arrive_and_wait(); });
+            } catch (broken_barrier const&) {
+                yield();
+            }
+            return !stop;
+        });
+        {
+            test::cancels const some(rt, parties, random()());
+            for (int n = 0; n < 100; ++n) {
+                below(2) == 0 ? b.reset() : b.abort();
+                rt.spawn([] { yield(); }).wait();
+                b.reset();
+            }
+            stop = true;
+            b.abort();
         }
-        for (int n = 0; n < 100; ++n) {
-            below(2) == 0 ? b.reset() : b.abort();
-            rt.spawn([] { yield(); }).wait();
-            b.reset();
-        }
-        stop = true;
-        b.abort();
-        for (auto const& p : parties) {
-            p.wait();
-        }
+        test::wait_for_all(parties);
         EXPECT_EQ(b.n_waiting(), 0u);
     }
 }
@@ -299,6 +298,35 @@ TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
                 return n.reader.pop_for(a_blink(local), item) == channel_status::success;
             },
             [](news& n) { n.of.push(1); });
+
+        struct state_of_things {
+            watch<int> of{0};
+            watch_receiver<int> reader = of.subscribe();
+        };
+        destroy(
+            std::make_unique<state_of_things>(),
+            [](state_of_things& t, auto& local) {
+                return t.reader.changed_for(a_blink(local)) == channel_status::success;
+            },
+            [](state_of_things& t) { t.of.set(1); });
+        destroy(
+            std::make_unique<state_of_things>(),
+            [](state_of_things& t, auto& local) {
+                return t.reader.changed_for(a_blink(local)) == channel_status::closed;
+            },
+            [](state_of_things& t) { t.of.close(); });
+
+        destroy(
+            std::make_unique<barrier>(2),
+            [](barrier& b, auto& local) {
+                try {
+                    test::ends_in_time(local, [&b] { b.arrive_and_wait(); });
+                    return false;
+                } catch (broken_barrier const&) {
+                    return true;
+                }
+            },
+            [](barrier& b) { b.abort(); });
 
         struct several {
             unsigned pick;
