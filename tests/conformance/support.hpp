@@ -103,7 +103,7 @@ void under_each_setting_in_virtual_time(Body const& body) {
 #define COIR_CONFORMS_IN_VIRTUAL_TIME(section, claim)                                                                  \
     COIR_DETAIL_CONFORMS(section, claim, static_cast<void>(0), ::coir::test::under_each_setting_in_virtual_time)
 
-/// The same without seeds: where other processes make it slow, or time must not jump.
+/// The same without seeds: where there is no order to choose but processes to start, or time must pass while a job runs.
 #define COIR_CONFORMS_IN_REAL_TIME(section, claim)                                                                     \
     COIR_DETAIL_CONFORMS(section, claim, static_cast<void>(0), ::coir::test::under_each_setting_in_real_time)
 
