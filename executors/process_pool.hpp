@@ -61,6 +61,13 @@ private:
 /// A job runs on the main thread of a worker, and no worker has more than one. If the worker dies, its job fails with
 /// worker_died, another worker takes its place, and all other jobs go on. All members may be called from tasks and plain
 /// threads alike. Destruction is shutdown().
+///
+/// A job that has begun is not run again: it may have had effects, so whether to submit it anew after worker_died is the
+/// caller's to decide. A job whose worker died before it had read it goes to another one, ahead of those that wait, up to three
+/// times; then it fails with worker_died, too. Whether it was read is told by the kernel's account of the worker's socket and
+/// by memory that the worker can write to: true of workers that run ordinary code, however they crash. But code that has taken
+/// over its worker (an exploit, a stray write to that memory) can make a job that ran there look unread, so that it runs
+/// again, up to four times in all.
 class process_pool_executor {
 public:
     /// Starts no worker yet. Throws worker_start_error in a program that did not begin as said above,

@@ -7,6 +7,7 @@
 // What is found there is believed as little as what comes through the socket. Somebody who waits must not touch what is the
 // keeper's alone: whatever a worker is to do after its answer but run the next job or lie idle is left to the keeper.
 
+#include "core/base/assert.hpp"
 #include "executors/process/pool_impl.hpp"
 #include "executors/process/request_impl.hpp"
 
@@ -77,6 +78,7 @@ void process_pool::hasten(remote_job& job) noexcept {
 
 // It has said where it sleeps before it looked for the last time whether the job is done.
 void process_pool::rouse_sleeper(remote_job& job) noexcept {
+    COIR_ASSERT(job.state().is_done());
     worker_ptr at;
     {
         std::lock_guard const guard(lock_);

@@ -281,7 +281,7 @@ void process_pool::kill_if_overdue(worker_process& worker, time_point now) noexc
     }
     // Else somebody has just cancelled it, and is about to do the same.
     bool const ours = job->state().start_completion();
-    withdraw(*job);
+    take_away(*job);
     if (ours) {
         job->state().set_error(timed_out(k_overdue_job));
         complete(*job);

@@ -272,6 +272,11 @@ void process_pool::wake_keeper() noexcept {
 }
 
 void process_pool::withdraw(remote_job& job) noexcept {
+    take_away(job);
+    rouse_sleeper(job);
+}
+
+void process_pool::take_away(remote_job& job) noexcept {
     job_ref taken;
     {
         std::lock_guard const guard(lock_);
@@ -294,7 +299,6 @@ void process_pool::withdraw(remote_job& job) noexcept {
             wake_keeper();
         }
     }
-    rouse_sleeper(job);
     let_go(taken);
 }
 

@@ -82,7 +82,7 @@ public:
     void submit(remote_job& job, wire_output const& arguments);
     /// Somebody is about to wait for the job: looks for the answer in person, for a moment, if it may come at once.
     void hasten(remote_job& job) noexcept;
-    /// The job's future was cancelled.
+    /// The job's future was cancelled, and is done.
     void withdraw(remote_job& job) noexcept;
     void close(bool cancel_pending);
     void wait_until_ended();
@@ -105,6 +105,8 @@ private:
     /// Under lock_.
     bool needs_another() const noexcept;
     static void let_go(job_ref const& job) noexcept;
+    /// Out of the queue, or from its worker, which is killed.
+    void take_away(remote_job& job) noexcept;
     /// For who has won start_completion() and set the outcome.
     void complete(remote_job& job) noexcept;
     void complete_with(job_ref const& job, std::exception_ptr error) noexcept;
@@ -149,7 +151,7 @@ private:
     bool take_mail(worker_process& from, reader who) noexcept;
     void found_out(worker_process& bad, std::string why, reader who);
     void let_keeper_rest() noexcept;
-    /// Whoever sleeps at a mailbox for this job, which has its outcome.
+    /// Whoever sleeps at a mailbox for this job, which is done: it is roused once, and may have yet to look whether it is.
     void rouse_sleeper(remote_job& job) noexcept;
     /// Takes its job away; without one it has been cancelled.
     job_ref job_of(worker_process& from);
