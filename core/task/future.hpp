@@ -166,8 +166,8 @@ public:
     /// exceptions go to on_unhandled_exception. Does not suspend. Throws no_running_runtime outside of a task,
     /// std::bad_alloc.
     template <class F>
-        requires std::invocable < std::decay_t<F>
-    & > void on_done(F&& f) const {
+        requires(std::invocable<std::decay_t<F>&>)
+    void on_done(F&& f) const {
         add_done_callback(checked(), nullptr, [f = std::decay_t<F>(std::forward<F>(f))]() mutable { std::invoke(f); });
     }
 
