@@ -50,7 +50,8 @@ public:
     void drain();
     /// Ends the direction to the peer, after what was written. Suspends as drain() does.
     void write_eof();
-    /// Closes: at once, or when the rest of what was written has been sent. Reading ends. (What only a plain thread has
+    /// Closes: at once, or when the rest of what was written has been sent. Whoever reads here, now or later, gets
+    /// std::system_error (std::errc::operation_canceled or bad_file_descriptor), and not an end of the stream. (What only a plain thread has
     /// written is lost as far as the system does not take it now.) Idempotent. Does not suspend.
     void close() noexcept;
     /// Until the connection has been closed after a close() by this or another task. Suspends. Throws `cancelled`.

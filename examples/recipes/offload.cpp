@@ -9,7 +9,7 @@
 
 #include <cstdint>
 #include <iostream>
-#include <ranges>
+#include <numeric>
 #include <vector>
 
 namespace {
@@ -53,9 +53,11 @@ std::uint64_t on_threads() {
 
 std::uint64_t in_processes() {
     coir::process_pool_executor pool({.max_workers = 2});
+    std::vector<int> seeds(1000);
+    std::iota(seeds.begin(), seeds.end(), 0);
     progress told("processes");
     std::uint64_t all = 0;
-    for (auto const h : pool.map<&hash>(std::views::iota(0, 1000), {.buffer_size = 64})) {
+    for (auto const h : pool.map<&hash>(seeds, {.buffer_size = 64})) {  // 64 under way or waiting to be read
         all ^= h;
         told.one_more();
     }

@@ -32,9 +32,9 @@ void call_and_report() {
     auto const start = coir::clock::now();
     auto const at = [start] { return (coir::clock::now() - start) / 1ms; };
     auto reports = coir::spawn([&] {
-        coir::interval every(250ms);
+        coir::interval every(240ms);
         while (true) {
-            every.tick();  // the first after 250 ms, not at once
+            every.tick();  // the first after 240 ms, not at once
             std::cout << "report at " << at() << " ms\n";
         }
     });

@@ -305,6 +305,19 @@ TEST(stream, wait_closed_returns_after_close) {
     });
 }
 
+TEST(stream, close_is_an_error_to_its_own_reader_and_no_end_of_the_stream) {
+    on_one_and_four_workers([] {
+        net::tcp_listener listener("127.0.0.1", 0);
+        coir::test::raw_client peer(listener.port());
+        net::stream stream(listener.accept());
+        auto reader = coir::spawn([&] { stream.read_line(); });
+        yield_until_waiting(reader);
+        stream.close();
+        EXPECT_THROW(reader.get(), std::system_error);
+        EXPECT_THROW(stream.read_line(), std::system_error);
+    });
+}
+
 TEST(stream_server, handlers_may_take_the_stream_by_value) {
     coir::run([] {
         auto server = net::start_server(
