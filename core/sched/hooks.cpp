@@ -79,10 +79,10 @@ void reserve_timer_here() {
     this_worker()->timer_heap().reserve_one();
 }
 
-void add_timer_here(timer_node& node, clock::time_point deadline) {
+void add_timer_here(timer_node& node, clock::time_point deadline, clock::time_point now) {
     worker* const here = this_worker();
     here->timer_heap().add(node, deadline);
-    if (deadline <= here->home().clock_now()) {
+    if (deadline <= now) {
         here->look_at_next_turn();  // it is due at the next suspension point, be that a yield among tasks that are ready
     }
 }

@@ -34,8 +34,9 @@ bool try_yield_to_events();
 /// std::bad_alloc.
 void reserve_timer_here();
 
-/// Adds a timer to the heap of the worker on this thread. Throws std::bad_alloc.
-void add_timer_here(timer_node& node, clock::time_point deadline);
+/// Adds a timer to the heap of the worker on this thread. Is it due `now`, it fires before this task's next suspension, or
+/// yield, has ended. Throws std::bad_alloc.
+void add_timer_here(timer_node& node, clock::time_point deadline, clock::time_point now);
 
 /// Takes a timer out of whatever heap it is in; afterwards nobody touches it. True if it had not fired.
 bool remove_timer(timer_node& node) noexcept;

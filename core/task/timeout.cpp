@@ -18,7 +18,7 @@ detail::task_base& calling_task() {
 
 }  // namespace
 
-timeout_scope::timeout_scope(clock::time_point deadline)
+timeout_scope::timeout_scope(clock::time_point deadline, clock::time_point now)
     : timer_(calling_task(), limit_), limit_{deadline, timer_}, requests_at_entry_(timer_.task->cancelling()),
       pending_at_entry_(timer_.task->cancel_is_pending()) {
     timer_.callback = [](detail::timer_node& node) noexcept {
@@ -26,7 +26,7 @@ timeout_scope::timeout_scope(clock::time_point deadline)
         self.limit->expired.store(true, std::memory_order_release);
         self.task->request_cancel(detail::keep_reason("timed out"));
     };
-    arm();
+    arm(now);
     timer_.task->enter(limit_);
 }
 
@@ -48,9 +48,9 @@ bool timeout_scope::close() noexcept {
     return !expired() || !timer_.task->take_back_own_request(requests_at_entry_, pending_at_entry_);
 }
 
-void timeout_scope::arm() {
+void timeout_scope::arm(clock::time_point now) {
     if (limit_.when != detail::k_never) {
-        detail::add_timer_here(timer_, limit_.when);
+        detail::add_timer_here(timer_, limit_.when, now);
         armed_ = true;
     }
 }
@@ -70,7 +70,7 @@ void timeout_scope::move_to(clock::time_point deadline) {
         detail::throw_no_state("timeout_scope::reschedule: the time limit has expired already");
     }
     timer_.task->move(limit_, deadline);
-    arm();
+    arm(clock::now());
 }
 
 void detail::cancel_overdue(shared_state_base& awaited) {

@@ -40,7 +40,7 @@ public:
     bool expired() const noexcept { return limit_.expired.load(std::memory_order_acquire); }
 
     // For the library.
-    explicit timeout_scope(clock::time_point deadline);
+    timeout_scope(clock::time_point deadline, clock::time_point now);
     timeout_scope(timeout_scope const&) = delete;
     timeout_scope& operator=(timeout_scope const&) = delete;
     ~timeout_scope();
@@ -56,7 +56,7 @@ private:
         detail::time_limit* const limit;
     };
 
-    void arm();
+    void arm(clock::time_point now);
     void disarm() noexcept;
     void move_to(clock::time_point deadline);
     bool close() noexcept;
@@ -69,14 +69,13 @@ private:
     bool closed_ = false;
 };
 
-/// Runs `f()` or `f(timeout_scope&)` in the calling task. Past the deadline the suspension point that it is at unwinds, as
-/// by a cancellation, and only that cancellation becomes timeout_error; one from outside wins. A value returned late
-/// is returned. Nests. Throws no_running_runtime outside of a task.
-template <class Clock, class Duration, class F>
-decltype(auto) with_deadline(std::chrono::time_point<Clock, Duration> const& t, F&& f) {
+namespace detail {
+// The clock is read once for all.
+template <class F>
+decltype(auto) with_limit(clock::time_point now, clock::time_point deadline, F&& f) {
     static_assert(std::disjunction_v<std::is_invocable<F, timeout_scope&>, std::is_invocable<F>>,
                   "coir::with_timeout, with_deadline: f must be callable as f() or f(timeout_scope&)");
-    timeout_scope scope(detail::to_deadline(t));
+    timeout_scope scope(deadline, now);
     try {
         if constexpr (std::is_invocable_v<F, timeout_scope&>) {
             return std::invoke(std::forward<F>(f), scope);
@@ -90,11 +89,21 @@ decltype(auto) with_deadline(std::chrono::time_point<Clock, Duration> const& t, 
         throw;
     }
 }
+}  // namespace detail
+
+/// Runs `f()` or `f(timeout_scope&)` in the calling task. Past the deadline the suspension point that it is at unwinds, as
+/// by a cancellation, and only that cancellation becomes timeout_error; one from outside wins. A value returned late
+/// is returned. Nests. Throws no_running_runtime outside of a task.
+template <class Clock, class Duration, class F>
+decltype(auto) with_deadline(std::chrono::time_point<Clock, Duration> const& t, F&& f) {
+    return detail::with_limit(clock::now(), detail::to_deadline(t), std::forward<F>(f));
+}
 
 /// with_deadline, `d` from now.
 template <class Rep, class Period, class F>
 decltype(auto) with_timeout(std::chrono::duration<Rep, Period> const& d, F&& f) {
-    return with_deadline(detail::deadline_after(clock::now(), d), std::forward<F>(f));
+    auto const now = clock::now();
+    return detail::with_limit(now, detail::deadline_after(now, d), std::forward<F>(f));
 }
 
 namespace detail {
@@ -125,7 +134,8 @@ typename A::value_type wait_for_on_thread(A& awaitable, clock::time_point deadli
 template <class A, class Rep, class Period>
     requires(detail::handle<A> || detail::meant_to_be_called<A>)
 auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) -> detail::awaited_t<A> {
-    auto const deadline = detail::deadline_after(clock::now(), d);
+    auto const now = clock::now();
+    auto const deadline = detail::deadline_after(now, d);
     if constexpr (!detail::check_awaitable<A>::passed) {
         throw timeout_error();
     } else if constexpr (detail::handle<A>) {
@@ -138,14 +148,14 @@ auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) -> det
             }
             return awaitable.get();
         }
-        return with_deadline(deadline, [&]() -> detail::awaited_t<A> { return awaitable.get(); });
+        return detail::with_limit(now, deadline, [&]() -> detail::awaited_t<A> { return awaitable.get(); });
     } else {
         if (d <= std::chrono::duration<Rep, Period>::zero()) {
             throw timeout_error();
         }
         // Started within the limit: if there is no memory for that one, nothing has been started.
-        return with_deadline(deadline,
-                             [&]() -> detail::awaited_t<A> { return spawn(std::forward<A>(awaitable)).get(); });
+        return detail::with_limit(now, deadline,
+                                  [&]() -> detail::awaited_t<A> { return spawn(std::forward<A>(awaitable)).get(); });
     }
 }
 
