@@ -23,6 +23,10 @@
 //   5. Only take_back() takes without a CAS, and only an index that it has seen to be beyond top after announcing it
 //      (bottom lowered, then the fence F1). A thief reads top, then bottom behind its fence F2. Either the thief sees
 //      the lowered bottom, or the owner sees the thief's top: not both can miss.
+//   6. If the deque is not shared, the owner may take an item out of the middle, which leaves a hole (null). The item next
+//      to bottom is never a hole, so what is not empty holds an item, and to look for the oldest one needs no bound.
+//      (With thieves a hole would not do: one that has read the item before may still win its CAS on top afterwards, and
+//      nobody could tell whether it has the item or the hole.)
 //
 // Orderings
 //   O1  bottom: release in push, acquire in steal: the item, what it points to, and the ring that holds it.
@@ -153,6 +157,14 @@ private:
                       COIR_MODEL_WEAKEN(deque_push, memory_order_release, memory_order_relaxed));  // O1
     }
 
+    // Of [top, bottom) without the holes at its back: where it ends.
+    index without_holes(index top, index bottom) const noexcept {
+        while (bottom != top && slot(advanced(bottom, -1)).load(memory_order_relaxed) == nullptr) {
+            bottom = advanced(bottom, -1);
+        }
+        return bottom;
+    }
+
     // Here and not in the owner's handle, and as a tail call: so push() spills neither the handle nor registers for it.
     COIR_COLD void push_into_full(T* item) {
         index const bottom = bottom_.load(memory_order_relaxed);
@@ -219,6 +231,10 @@ public:
             index const next = deque<T>::advanced(top, 1);
             if (!queue_->shared_) {
                 queue_->top_.store(next, memory_order_relaxed);
+                if (item == nullptr) [[unlikely]] {
+                    top = next;
+                    continue;
+                }
                 return item;
             }
             if (queue_->top_.compare_exchange_weak(top, next, memory_order_relaxed, memory_order_relaxed)) {  // O3
@@ -252,10 +268,12 @@ public:
             return nullptr;
         }
         T* const item = queue_->slot(last).load(memory_order_relaxed);
-        queue_->bottom_.store(last, fenced(memory_order_release));  // O1
         if (!queue_->shared_) {
+            index const top = queue_->top_.load(memory_order_relaxed);
+            queue_->bottom_.store(queue_->without_holes(top, last), memory_order_release);
             return item;
         }
+        queue_->bottom_.store(last, fenced(memory_order_release));                                   // O1
         full_fence(COIR_MODEL_WEAKEN(deque_take_back, memory_order_seq_cst, memory_order_relaxed));  // F1, partner F2
         index top = queue_->top_.load(fenced(memory_order_relaxed));
         index const before_last = deque<T>::distance(top, last);
@@ -268,6 +286,30 @@ public:
         return won ? item : nullptr;
     }
 
+    /// Where the next push will put its item.
+    std::int64_t next_place() const noexcept { return queue_->bottom_.load(memory_order_relaxed); }
+
+    /// Not if shared. Takes this item from wherever it stands, if it is still where it was pushed; else false.
+    COIR_ALWAYS_INLINE bool take_out(T* item, std::int64_t place) const noexcept {
+        COIR_ASSERT(!queue_->shared_);
+        index const top = queue_->top_.load(memory_order_relaxed);
+        index const bottom = queue_->bottom_.load(memory_order_relaxed);
+        auto const before = static_cast<std::uint64_t>(deque<T>::distance(top, place));
+        if (before >= static_cast<std::uint64_t>(deque<T>::distance(top, bottom)) ||
+            queue_->slot(place).load(memory_order_relaxed) != item) {
+            return false;
+        }
+        index const next = deque<T>::advanced(place, 1);
+        if (before == 0) {
+            queue_->top_.store(next, memory_order_relaxed);
+        } else if (next == bottom) {
+            queue_->bottom_.store(queue_->without_holes(top, place), memory_order_release);
+        } else {
+            queue_->slot(place).store(nullptr, memory_order_relaxed);
+        }
+        return true;
+    }
+
     /// The newest item or null, left where it is: by the time the caller looks, a thief may have it.
     T* peek_back() const noexcept {
         return empty() ? nullptr
@@ -275,7 +317,8 @@ public:
                              .load(memory_order_relaxed);
     }
 
-    /// Exact but for thieves: they may have taken some since.
+    /// Exact but for thieves, who may have taken some since, and for holes (invariant 6), which it counts. It is never 0
+    /// because of them, nor more than 0.
     std::size_t size() const noexcept {
         index const count =
             deque<T>::distance(queue_->top_.load(memory_order_relaxed), queue_->bottom_.load(memory_order_relaxed));

@@ -47,7 +47,7 @@ bool shares_calls(task_base const* caller) noexcept {
 
 // As a task of the calling task. Throws no_running_runtime, std::bad_alloc.
 void give_to_new_task(fork_record& call) {
-    birth const born = begin_birth(k_call_size_class);
+    birth const born = begin_birth(this_worker(), k_call_size_class);
     auto* const made = new (born.memory) call_record(born, run_given_call{&call});
     record_guard guard{made};
     inherit(*made, *born.parent);

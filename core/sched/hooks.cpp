@@ -145,11 +145,24 @@ scheduler& current_scheduler() {
     return here->home();
 }
 
-birth begin_birth(std::size_t size_class) {
-    worker* const here = this_worker();
-    task_base* const parent = here != nullptr ? here->current_task() : nullptr;
-    if (parent == nullptr) {
+namespace {
+
+// What begin_birth() needs is not at hand. Apart, so that it saves no registers, as all that calls nothing.
+COIR_COLD birth begin_birth_slowly(worker* here, std::size_t size_class) {
+    if (here == nullptr || here->current_task() == nullptr) {
         throw no_running_runtime();
+    }
+    here->records().stock(size_class);
+    here->stock_task_ids();
+    return begin_birth(here, size_class);
+}
+
+}  // namespace
+
+birth begin_birth(worker* here, std::size_t size_class) {
+    task_base* const parent = here != nullptr ? here->current_task() : nullptr;
+    if (parent == nullptr || !here->records().has(size_class) || !here->has_task_ids()) [[unlikely]] {
+        return begin_birth_slowly(here, size_class);
     }
     return {allocate_record(here->records(), size_class), &here->home(), parent, here->next_task_id(),
             here->home().number()};
@@ -158,7 +171,7 @@ birth begin_birth(std::size_t size_class) {
 birth begin_birth(scheduler& home, std::size_t size_class) {
     worker* const here = this_worker();
     if (here != nullptr && &here->home() == &home && here->current_task() != nullptr) {
-        return begin_birth(size_class);
+        return begin_birth(here, size_class);
     }
     return {allocate_record(size_class), &home, current_task_or_null(), take_task_ids(1), home.number()};
 }
@@ -167,7 +180,7 @@ birth begin_birth_of_callback(std::size_t size_class, task_base const* of) {
     worker* const here = this_worker();
     bool const in_a_task = here != nullptr && here->current_task() != nullptr;
     if (of == nullptr || (in_a_task && here->home().number() == of->home_number())) {
-        return begin_birth(size_class);
+        return begin_birth(here, size_class);
     }
     // That runtime may have ended, so nothing but its number is used.
     return {allocate_record(size_class), &of->home(), current_task_or_null(), take_task_ids(1), of->home_number()};
@@ -175,6 +188,10 @@ birth begin_birth_of_callback(std::size_t size_class, task_base const* of) {
 
 void spawn_record(scheduler& home, task_base& task) {
     home.spawn(task);
+}
+
+void spawn_record_here(worker& here, task_base& task) {
+    here.home().is_shutting_down() ? here.home().spawn(task) : here.push_new(task);
 }
 
 void spawn_record_eagerly(scheduler& home, task_base& task) {

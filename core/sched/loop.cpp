@@ -388,6 +388,7 @@ bool worker::try_run_in_place(task_base& awaited) noexcept {
         !awaited.claim_start(task_base::run_state::started_in_place, self->shared_)) {
         return false;
     }
+    bool const entry_is_gone = !self->shared_ && self->queue_.owner().take_out(&awaited, awaited.queue_place);
     self->give_open_calls_away();
     if (caught_by_waiting != nullptr) [[unlikely]] {
         self->eh->caught_exceptions = nullptr;
@@ -401,9 +402,9 @@ bool worker::try_run_in_place(task_base& awaited) noexcept {
     }
     self->counters_.tasks_ended.add_release(1);
     self->home_.task_ended();
-    // Its entry is still in some queue. Tasks are awaited in the order of their spawning or the other way round, so it
-    // often is the oldest or the newest of this one.
-    if (self->queue_.owner().take_front_if(&awaited)) {
+    // With several workers its entry is still in some queue. Tasks are awaited in the order of their spawning or the other
+    // way round, so it often is the oldest or the newest of this one.
+    if (entry_is_gone || self->queue_.owner().take_front_if(&awaited)) {
         awaited.release_with_handle();
     } else {
         self->drop_queued_entry(awaited);

@@ -151,6 +151,7 @@ void worker::push_new_into_full(task_base& task) {
         counters_.tasks_spawned.add(~std::uint64_t{0});
         throw;
     }
+    wake_another();
 }
 
 void worker::push_new_on_strand(task_base& task) noexcept {

@@ -121,8 +121,10 @@ public:
         // Counted before others can run it: an end that was counted before its spawn would make all tasks seem to have
         // ended.
         counters_.tasks_spawned.add(1);
+        task.queue_place = queue_.owner().next_place();
         if (!queue_.owner().try_push(&task)) [[unlikely]] {
             push_new_into_full(task);
+            return;
         }
         wake_another();
     }
@@ -147,10 +149,14 @@ public:
     /// Puts a task that was suspended into this worker's queue, and wakes a sleeping worker if there is something to do for it.
     void push_ready(task_base& task) noexcept;
 
-    std::uint64_t next_task_id() noexcept {
-        if (next_id_ == ids_end_) [[unlikely]] {
+    bool has_task_ids() const noexcept { return next_id_ != ids_end_; }
+    void stock_task_ids() noexcept {
+        if (!has_task_ids()) [[unlikely]] {
             take_ids();
         }
+    }
+    std::uint64_t next_task_id() noexcept {
+        stock_task_ids();
         return next_id_++;
     }
 

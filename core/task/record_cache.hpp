@@ -16,11 +16,18 @@ public:
     /// Gives everything back to the central lists.
     ~record_cache();
 
-    record_header* allocate(std::size_t size_class) {
-        list& free = lists_[size_class];
-        if (free.first == nullptr) [[unlikely]] {
+    /// Without asking the central list?
+    bool has(std::size_t size_class) const noexcept { return lists_[size_class].first != nullptr; }
+    /// Sees to it that has(). Throws std::bad_alloc.
+    void stock(std::size_t size_class) {
+        if (!has(size_class)) [[unlikely]] {
             fetch(size_class);
         }
+    }
+
+    record_header* allocate(std::size_t size_class) {
+        stock(size_class);
+        list& free = lists_[size_class];
         record_header* const slot = free.first;
         free.first = slot->next_free;
         --free.count;

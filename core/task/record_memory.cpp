@@ -145,9 +145,10 @@ void* allocate_record(std::size_t size_class) {
 }
 
 void free_record(void* record) noexcept {
+    record_cache* const cache = this_record_cache();
     record_header* const slot = &header_of(record);
     poison(slot);
-    if (record_cache* const cache = this_record_cache()) [[likely]] {
+    if (cache != nullptr) [[likely]] {
         cache->free(slot);
     } else {
         give_back_one(slot);

@@ -8,6 +8,7 @@
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/base/errors.hpp>
+#include <coir/core/base/tls.hpp>
 #include <coir/core/task/call_slot.hpp>
 #include <coir/core/task/strand.hpp>
 #include <coir/core/task/task_base.hpp>
@@ -110,11 +111,13 @@ private:
 
 /// The runtime of the calling task. Throws no_running_runtime.
 scheduler& current_scheduler();
-/// In the runtime of the calling task, or in `home`. Throw no_running_runtime, std::bad_alloc.
-birth begin_birth(std::size_t size_class);
+/// In the runtime of the calling task, on its worker, or in `home`. Throw no_running_runtime, std::bad_alloc.
+birth begin_birth(worker* here, std::size_t size_class);
 birth begin_birth(scheduler& home, std::size_t size_class);
 /// Puts a new task into a queue of `home`. Throws no_running_runtime if that has shut down, std::bad_alloc.
 void spawn_record(scheduler& home, task_base& task);
+/// In the runtime of the calling task, on its worker.
+void spawn_record_here(worker& here, task_base& task);
 /// As spawn_record(), and runs the task up to its first suspension.
 void spawn_record_eagerly(scheduler& home, task_base& task);
 void apply_options(task_base& task, task_options&& options);
@@ -333,8 +336,12 @@ private:
 
 namespace detail {
 
-/// As spawn(), in `home` or, if that is null, in the runtime of the calling task: `introduce(task_base&)` is called before anybody can run the task; if it is not accepted after that, it
-/// ends as cancelled.
+struct no_introduction {
+    void operator()(task_base&) const noexcept {}
+};
+
+/// As spawn(), in `home` or, if that is null, in the runtime of the calling task: `introduce(task_base&)` is called before
+/// anybody can run the task; if it is not accepted after that, it ends as cancelled.
 template <class Introduce, class F, class... Args>
 auto spawn_introduced(scheduler* home, task_options* options, Introduce&& introduce, F&& function, Args&&... args) {
     using result = spawn_result_t<F, Args...>;
@@ -345,7 +352,8 @@ auto spawn_introduced(scheduler* home, task_options* options, Introduce&& introd
         using record = task_record<result, call>;
         static_assert(sizeof(record) <= k_largest_record);
         constexpr std::size_t size_class = size_class_for(sizeof(record));
-        birth const born = home != nullptr ? begin_birth(*home, size_class) : begin_birth(size_class);
+        worker* here = home == nullptr ? this_worker() : nullptr;
+        birth const born = home != nullptr ? begin_birth(*home, size_class) : begin_birth(here, size_class);
         auto* const made = new (born.memory) record(born, std::forward<F>(function), std::forward<Args>(args)...);
         record_guard guard{made};
         bool eagerly = false;
@@ -358,7 +366,17 @@ auto spawn_introduced(scheduler* home, task_options* options, Introduce&& introd
             task_base::inherit(*made, born.parent);
         }
         introduce(*made);
-        eagerly ? spawn_record_eagerly(*born.home, *made) : spawn_record(*born.home, *made);
+        if (eagerly) {
+            spawn_record_eagerly(*born.home, *made);
+        } else if (home != nullptr) {
+            spawn_record(*home, *made);
+        } else {
+            // The constructors of what is called, and what introduces it, may have suspended; but not if they are trivial.
+            constexpr bool stays_here = std::is_same_v<std::decay_t<Introduce>, no_introduction> &&
+                                        (std::is_trivially_constructible_v<std::decay_t<F>, F> && ... &&
+                                         std::is_trivially_constructible_v<std::decay_t<Args>, Args>);
+            spawn_record_here(stays_here && options == nullptr ? *here : *this_worker(), *made);
+        }
         guard.record = nullptr;
         return task<result>(state_ptr<task_result<result>>::adopt(made));
     }
@@ -366,8 +384,7 @@ auto spawn_introduced(scheduler* home, task_options* options, Introduce&& introd
 
 template <class F, class... Args>
 auto spawn_in(scheduler* home, task_options* options, F&& function, Args&&... args) {
-    return spawn_introduced(
-        home, options, [](task_base&) noexcept {}, std::forward<F>(function), std::forward<Args>(args)...);
+    return spawn_introduced(home, options, no_introduction(), std::forward<F>(function), std::forward<Args>(args)...);
 }
 
 }  // namespace detail

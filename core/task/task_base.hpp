@@ -14,8 +14,8 @@
 //   word (waiter)    the current wait
 //   cancel_          requests: see cancel_word below
 //
-// References: one for the handle, one for the runtime. The runtime's is released by the worker that ran the task; for a
-// task that was run in place it is released by whoever finds the stale queue entry.
+// References: one for the handle, one for the runtime, which the worker that ran the task releases; for one run in place,
+// whoever finds its stale queue entry. (With one worker that is taken out first, and the reference goes with the handle's.)
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/task/coroutine_root.hpp>
@@ -234,7 +234,10 @@ public:
 
     // The scheduler's, while it holds the task.
     task_base* queue_next = nullptr;
-    fiber* suspended_on = nullptr;
+    union {
+        fiber* suspended_on = nullptr;
+        std::int64_t queue_place;  // until it is started: where its entry was put, if that was into a deque
+    };
     atomic<bool> in_place_ready_{false};
     /// Only if it may run in place: how many of its entries are one link in the injector (at most two).
     atomic<std::uint8_t> linked_entries_{0};

@@ -53,17 +53,15 @@ using coir::detail::steal_status;
 
 using numbers = std::vector<int>;
 
-class deque_of_ints : public ::testing::TestWithParam<bool> {
+class items_of_a_deque : public ::testing::Test {
 protected:
     static constexpr std::size_t k_count = 1000;
 
-    deque_of_ints() {
+    items_of_a_deque() {
         for (std::size_t i = 0; i < k_count; ++i) {
             items_[i] = static_cast<int>(i);
         }
     }
-
-    deque_options small() const { return {.shared = GetParam(), .capacity = 2, .first_index = 0}; }
 
     void push(deque_owner<int> owner, int first, int last) {
         for (int i = first; i < last; ++i) {
@@ -104,6 +102,11 @@ protected:
     }
 
     std::vector<int> items_ = std::vector<int>(k_count);
+};
+
+class deque_of_ints : public items_of_a_deque, public ::testing::WithParamInterface<bool> {
+protected:
+    static deque_options small() { return {.shared = GetParam(), .capacity = 2, .first_index = 0}; }
 };
 
 TEST_P(deque_of_ints, hands_out_at_the_front_in_the_order_of_pushing) {
@@ -186,6 +189,84 @@ TEST_P(deque_of_ints, peek_leaves_the_newest_where_it_is) {
     EXPECT_EQ(queue.owner().size(), 3u);
     EXPECT_EQ(*queue.owner().take_back(), 2);
     EXPECT_EQ(*queue.owner().peek_back(), 1);
+}
+
+// What only a deque without thieves can do: take an item out of the middle.
+class lone_deque : public items_of_a_deque {
+protected:
+    void push_all(int first, int last) {
+        for (int i = first; i < last; ++i) {
+            places_.push_back(owner().next_place());
+            push(owner(), i, i + 1);
+        }
+    }
+    bool take_out(int item) {
+        auto const i = static_cast<std::size_t>(item);
+        return owner().take_out(&items_[i], places_[i]);
+    }
+    deque_owner<int> owner() { return queue_.owner(); }
+
+    // It grows, and its indices wrap.
+    deque<int> queue_{{.shared = false, .capacity = 2, .first_index = std::numeric_limits<std::int64_t>::max() - 3}};
+    std::vector<std::int64_t> places_;
+};
+
+TEST_F(lone_deque, gives_items_out_of_the_middle) {
+    push_all(0, 10);
+    for (int const item : {3, 5, 4, 8}) {
+        EXPECT_TRUE(take_out(item));
+        EXPECT_FALSE(take_out(item));
+    }
+    EXPECT_EQ(take_all_from_front(owner()), (numbers{0, 1, 2, 6, 7, 9}));
+    EXPECT_TRUE(owner().empty());
+    EXPECT_FALSE(take_out(6));
+}
+
+TEST_F(lone_deque, is_empty_when_the_last_item_has_been_taken_out) {
+    int next = 0;
+    for (auto const& order : {numbers{0, 1, 2, 3}, numbers{3, 2, 1, 0}, numbers{1, 2, 0, 3}, numbers{2, 1, 3, 0}}) {
+        push_all(next, next + 4);
+        for (int const item : order) {
+            EXPECT_FALSE(owner().empty());
+            EXPECT_TRUE(take_out(next + item));
+        }
+        EXPECT_TRUE(owner().empty());
+        EXPECT_EQ(owner().take_front(), nullptr);
+        EXPECT_EQ(owner().take_back(), nullptr);
+        next += 4;
+    }
+}
+
+TEST_F(lone_deque, takes_what_is_left_at_either_end) {
+    push_all(0, 6);
+    EXPECT_TRUE(take_out(1));
+    EXPECT_TRUE(take_out(4));
+    EXPECT_EQ(*owner().take_back(), 5);
+    EXPECT_EQ(*owner().peek_back(), 3);
+    EXPECT_EQ(*owner().take_front(), 0);
+    EXPECT_EQ(*owner().take_front(), 2);
+    EXPECT_EQ(*owner().take_back(), 3);
+    EXPECT_TRUE(owner().empty());
+}
+
+TEST_F(lone_deque, gives_nothing_that_stands_elsewhere_by_now) {
+    push_all(0, 3);
+    owner().push(owner().take_front());
+    EXPECT_FALSE(take_out(0));
+    EXPECT_TRUE(take_out(1));
+    EXPECT_EQ(take_all_from_front(owner()), (numbers{2, 0}));
+}
+
+TEST_F(lone_deque, needs_no_room_for_what_was_taken_out) {
+    push_all(0, 2);
+    for (int i = 2; i < 900; i += 3) {
+        push_all(i, i + 3);
+        EXPECT_TRUE(take_out(i));
+        EXPECT_TRUE(take_out(i + 1));
+        EXPECT_TRUE(take_out(i + 2));
+        EXPECT_EQ(owner().size(), 2u);
+    }
+    EXPECT_EQ(take_all_from_front(owner()), range(0, 2));
 }
 
 TEST_P(deque_of_ints, reserve_makes_room_for_the_items_that_are_there_and_those_to_come) {

@@ -162,6 +162,62 @@ TEST(spawn, does_not_run_the_callable_before_the_caller_waits_on_one_worker) {
     });
 }
 
+TEST(spawn, task_that_is_awaited_out_of_turn_leaves_the_others_in_their_order) {
+    coir::run(runtime_options{.workers = 1}, [] {
+        std::vector<int> order;
+        std::vector<task<void>> tasks;
+        for (int i = 0; i < 6; ++i) {
+            tasks.push_back(spawn([&order, i] { order.push_back(i); }));
+        }
+        tasks[2].get();
+        tasks[5].get();
+        tasks[3].get();
+        yield();
+        EXPECT_EQ(order, (std::vector<int>{2, 5, 3, 0, 1, 4}));
+    });
+}
+
+TEST(spawn, task_that_is_awaited_out_of_turn_and_suspends_is_resumed_once) {
+    coir::run(runtime_options{.workers = 1}, [] {
+        std::vector<int> order;
+        std::vector<task<void>> tasks;
+        for (int i = 0; i < 3; ++i) {
+            tasks.push_back(spawn([&order, i] {
+                order.push_back(i);
+                yield();
+                order.push_back(10 + i);
+            }));
+        }
+        tasks[1].get();
+        EXPECT_EQ(order, (std::vector<int>{1, 0, 2, 11}));
+        tasks[0].get();
+        tasks[2].get();
+        EXPECT_EQ(order, (std::vector<int>{1, 0, 2, 11, 10, 12}));
+    });
+}
+
+TEST(spawn, lets_the_constructor_of_the_callable_suspend) {
+    struct suspends_when_moved {
+        suspends_when_moved() = default;
+        suspends_when_moved(suspends_when_moved&&) noexcept { yield(); }
+        int operator()() const { return 1; }
+    };
+    on_one_and_four_workers([] {
+        auto const other = [] {
+            for (int i = 0; i < 100; ++i) {
+                EXPECT_EQ(spawn(suspends_when_moved()).get(), 1);
+            }
+        };
+        std::array<task<void>, 8> others;
+        for (auto& each : others) {
+            each = spawn(other);
+        }
+        for (auto& each : others) {
+            each.get();
+        }
+    });
+}
+
 TEST(spawn, outside_of_a_runtime_throws) {
     EXPECT_THROW(spawn([] {}), no_running_runtime);
 }
