@@ -110,7 +110,7 @@ private:
 template <class Range>
 auto as_completed(Range&& range) {
     if constexpr (detail::check_range_of_handles<Range>::passed) {
-        using handle = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
+        using handle = detail::handle_in_range<Range>;
         std::vector<std::reference_wrapper<handle>> handles;
         for (handle& h : range) {
             handles.push_back(h);  // NOLINT(performance-*): not every range knows its size

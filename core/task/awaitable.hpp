@@ -6,6 +6,7 @@
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/task.hpp>
 
+#include <functional>
 #include <ranges>
 #include <type_traits>
 
@@ -37,10 +38,27 @@ struct check_awaitable {
                           "awaited");
 };
 
+// What an element of a range refers to: itself, or what a std::reference_wrapper does, so that what wait() returned can be
+// waited for again.
+template <class E>
+struct handle_behind {
+    using type = E;
+};
+template <class H>
+struct handle_behind<std::reference_wrapper<H>> {
+    using type = H;
+};
+template <class H>
+struct handle_behind<std::reference_wrapper<H> const> {
+    using type = H;
+};
+template <class R>
+using handle_in_range = typename handle_behind<std::remove_reference_t<std::ranges::range_reference_t<R>>>::type;
+
 /// A range of handles that its owner keeps: combinators refer to its elements.
 template <class R>
 concept range_of_handles = std::ranges::input_range<R> &&
-    std::is_lvalue_reference_v<std::ranges::range_reference_t<R>> && handle<std::ranges::range_reference_t<R>>;
+    std::is_lvalue_reference_v<std::ranges::range_reference_t<R>> && handle<handle_in_range<R>>;
 
 /// The same for a range whose elements will be referred to.
 template <class R>

@@ -45,12 +45,13 @@ void wait_for_some(std::span<shared_state_base* const> states, wait_options cons
 
 /// Waits as the options say. Suspends the calling task (blocks a thread). Cancels nothing, and throws neither for a time-out
 /// nor what the tasks threw. Cancelling the caller throws `cancelled` and leaves the tasks alone. Throws
-/// std::invalid_argument for an empty range, invalid_state if the calling task is one of them.
+/// std::invalid_argument for an empty range, invalid_state if the calling task is one of them. What it returned may be given to
+/// it again: `left = wait(left.pending, ...)`.
 template <class Range>
     requires(std::ranges::range<Range> || detail::handle<Range>)  // not the system's wait()
 auto wait(Range&& range, wait_options const& options = {}) {
     if constexpr (detail::check_range_of_handles<Range>::passed) {
-        using handle = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
+        using handle = detail::handle_in_range<Range>;
         std::vector<std::reference_wrapper<handle>> handles;
         std::vector<detail::shared_state_base*> states;
         for (handle& h : range) {

@@ -3,6 +3,10 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/task/as_completed.hpp>
+
+#include <chrono>
+#include <cstddef>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -122,6 +126,25 @@ TEST(wait, cancelled_caller_leaves_the_tasks_alone) {
         EXPECT_THROW(waiter.get(), cancelled);
         for (auto const& one : t.tasks) {
             EXPECT_EQ(one.cancelling(), 0u);
+        }
+    });
+}
+
+TEST(wait, takes_what_it_has_returned) {
+    on_one_and_four_workers([] {
+        told t;
+        auto left = wait(t.tasks, {.timeout = std::chrono::nanoseconds(0)});
+        std::size_t seen = 0;
+        for (auto& p : t.promises) {
+            p.set_value(1);
+            left = wait(left.pending, {.return_when = return_when::first_completed});
+            EXPECT_EQ(&left.done.at(0).get(), &t.tasks[seen]);
+            seen += left.done.size();
+        }
+        EXPECT_EQ(seen, 4u);
+        EXPECT_EQ(wait(left.done).done.size(), 1u);
+        for (task<int>& one : as_completed(left.done)) {
+            EXPECT_EQ(&one, &t.tasks[3]);
         }
     });
 }
