@@ -4,10 +4,14 @@
 #include <coir/coir.hpp>
 #include <coir/process_pool.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace bench::process_pool {
@@ -29,32 +33,62 @@ struct setting {
     double slice(std::uint64_t units) {
         stopwatch const watch;
         for (std::uint64_t i = 0; i < units; ++i) {
-            std::memcpy(bytes.data(), &i, sizeof i);
-            expect_equal(pool.submit<&first_word>(bytes).get(), i, "the job's result");
+            one(i);
         }
         return watch.nanoseconds() / static_cast<double>(units);
+    }
+
+    void one(std::uint64_t i) {
+        std::memcpy(bytes.data(), &i, sizeof i);
+        expect_equal(pool.submit<&first_word>(bytes).get(), i, "the job's result");
     }
 
     std::vector<std::byte> bytes;
     coir::process_pool_executor pool{{.max_workers = 1}};
 };
 
-}  // namespace
+struct with_runtime {
+    explicit with_runtime(std::size_t bytes) : inner(bytes) {}
+    coir::runtime home{{.workers = 1}};
+    setting inner;
+};
 
-// The runtime and the pool are made with the first slice: the floors fork before there are threads.
-competitor coir_from_a_task(std::size_t size) {
-    struct with_runtime {
-        explicit with_runtime(std::size_t bytes) : inner(bytes) {}
-        coir::runtime home{{.workers = 1}};
-        setting inner;
-    };
+// A task that does this. The runtime and the pool are made with the first slice: the floors fork before there are threads.
+competitor task_that(std::string name, std::size_t size, std::function<double(setting&, std::uint64_t units)> work) {
     auto const made = std::make_shared<std::unique_ptr<with_runtime>>();
-    return {"coir, task", [made, size](std::uint64_t units) {
+    return {std::move(name), [made, size, work = std::move(work)](std::uint64_t units) {
                 if (!*made) {
                     *made = std::make_unique<with_runtime>(size);
                 }
-                return (*made)->home.block_on([&] { return (*made)->inner.slice(units); });
+                return (*made)->home.block_on([&] { return work((*made)->inner, units); });
             }};
+}
+
+}  // namespace
+
+competitor coir_from_a_task(std::size_t size) {
+    return task_that("coir, task", size, [](setting& s, std::uint64_t units) { return s.slice(units); });
+}
+
+// As after_pauses(), but it is the task that pauses: the thread that started it has nothing to do with what is measured.
+competitor coir_from_a_task_after_pauses(std::size_t size, std::chrono::microseconds pause, bool alone) {
+    return task_that(alone ? "coir, task" : "coir, task not alone", size, [=](setting& s, std::uint64_t units) {
+        auto const other = coir::spawn([alone] {
+            if (!alone) {
+                coir::sleep(std::chrono::hours(1));
+            }
+        });
+        std::vector<double> each;
+        for (std::uint64_t i = 0; i < units; ++i) {
+            coir::sleep(pause);
+            stopwatch const watch;
+            s.one(i);
+            each.push_back(watch.nanoseconds());
+        }
+        other.cancel();
+        other.wait();
+        return median(std::move(each));
+    });
 }
 
 competitor coir_from_a_thread(std::size_t size) {

@@ -46,14 +46,23 @@ int main(int argc, char** argv) {
                      .slice = std::chrono::milliseconds(60)},
                     competitors, goals_of(competitors));
         }
+        constexpr auto k_pause = std::chrono::milliseconds(2);
         std::vector<competitor> rested;
         for (competitor const& one : all.front().second) {
-            rested.push_back(after_pauses(one, std::chrono::milliseconds(2)));
+            if (one.name == "coir, task") {
+                rested.push_back(process_pool::coir_from_a_task_after_pauses(8, k_pause, true));
+                rested.push_back(process_pool::coir_from_a_task_after_pauses(8, k_pause, false));
+            } else {
+                rested.push_back(after_pauses(one, k_pause));
+            }
         }
-        compare({.title = "a job in a worker process and back, when all have gone to sleep, 8 bytes",
+        compare({.title = "a job in a worker process and back, when all have gone to sleep, 8 bytes (medians)",
                  .unit = "us/job",
                  .scale = 1e-3,
                  .fixed_units = 30},
-                rested, {{.subject = "coir, thread", .reference = "socket pair", .bound = 1.5}});
+                rested,
+                {{.subject = "coir, thread", .reference = "socket pair", .bound = 1.5},
+                 {.subject = "coir, task", .reference = "socket pair", .bound = 1.5},
+                 {.subject = "coir, task not alone", .reference = "socket pair", .bound = 1.5}});
     });
 }

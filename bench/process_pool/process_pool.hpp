@@ -3,6 +3,7 @@
 
 #include "bench/support/paired.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 
@@ -14,7 +15,10 @@ competitor bare_socket_pair(std::size_t size);
 competitor copy_in_memory(std::size_t size);
 /// A job with an argument of `size` bytes on a pool of one worker, awaited by a task.
 competitor coir_from_a_task(std::size_t size);
-/// The same, awaited by a plain thread.
+/// The same a job at a time, after pauses in which the task sleeps. If it is not alone, another task sleeps for long, so that
+/// this one has to let go of its worker while it waits: as in any program that has descriptors or timers.
+competitor coir_from_a_task_after_pauses(std::size_t size, std::chrono::microseconds pause, bool alone);
+/// The same as coir_from_a_task(), awaited by a plain thread.
 competitor coir_from_a_thread(std::size_t size);
 /// The same with Python's ProcessPoolExecutor. Its name is empty where there is no python3.
 competitor python(std::size_t size);

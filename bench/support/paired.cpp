@@ -136,12 +136,12 @@ void compare(settings const& s, std::vector<competitor> const& competitors, std:
 
 competitor after_pauses(competitor one, std::chrono::microseconds pause) {
     return {one.name, [slice = std::move(one.slice), pause](std::uint64_t units) {
-                double sum = 0;
+                std::vector<double> each;
                 for (std::uint64_t i = 0; i < units; ++i) {
                     std::this_thread::sleep_for(pause);
-                    sum += slice(1);
+                    each.push_back(slice(1));
                 }
-                return sum / static_cast<double>(units);
+                return median(std::move(each));
             }};
 }
 
