@@ -149,9 +149,10 @@ fd_slot_table& table() {
 
 }  // namespace
 
-fd_slot& fd_slot::open(int fd) {
+fd_slot& fd_slot::open(int fd, bool quiet) {
     fd_slot& slot = table().take();
     slot.fd_ = fd;
+    slot.quiet_ = quiet;
     ++slot.generation_;
     slot.read_.reset(slot.generation_);
     slot.write_.reset(slot.generation_);
@@ -203,7 +204,7 @@ void fd_slot::close_now() noexcept {
             runtime_number_.load(std::memory_order_relaxed),
             [](void* self) noexcept {
                 auto const& slot = *static_cast<fd_slot*>(self);
-                slot.registered_with_->remove(slot.fd_);
+                slot.registered_with_->remove(slot);
             },
             this);
     }
@@ -225,6 +226,14 @@ void fd_slot::watch() {
     if (runtime_number_.load(std::memory_order_acquire) != this_runtime_number()) {
         register_with_this_worker();
     }
+}
+
+void fd_slot::expect() noexcept {
+    registered_with_->expect();
+}
+
+void fd_slot::expect_no_more() noexcept {
+    registered_with_->expect_no_more();
 }
 
 void fd_slot::register_with_this_worker() {

@@ -81,8 +81,9 @@ private:
 
 class fd_slot {
 public:
-    /// A slot for this open, non-blocking descriptor, which it owns from now on. Throws std::bad_alloc.
-    static fd_slot& open(int fd);
+    /// A slot for this open, non-blocking descriptor, which it owns from now on. A quiet one stays registered without being a
+    /// reason to poll for, and to believe that a runtime goes on, but between expect() and expect_no_more(). Throws std::bad_alloc.
+    static fd_slot& open(int fd, bool quiet = false);
     /// The slot that an event names; null if it never existed.
     static fd_slot* find(std::uint32_t index) noexcept;
 
@@ -105,6 +106,11 @@ public:
 
     /// Registers it, for a wait that is not made by wait(). In a task, between enter() and exit(). Throws std::system_error.
     void watch();
+
+    bool is_quiet() const noexcept { return quiet_; }
+    /// In a quiet one, after watch(), in the same runtime.
+    void expect() noexcept;
+    void expect_no_more() noexcept;
 
     void signal(std::uint32_t generation, std::uint32_t events, wake_list& wakes) noexcept;
 
@@ -131,6 +137,7 @@ private:
     int fd_ = -1;
     std::uint32_t index_ = 0;
     std::uint16_t generation_ = 0;
+    bool quiet_ = false;
     fd_slot* next_free_ = nullptr;
 };
 

@@ -112,7 +112,9 @@ void reactor::add(fd_slot& slot) {
     if (!result) {
         throw std::system_error(result.error, std::system_category(), "coir: cannot wait for this descriptor");
     }
-    count_.fetch_add(1, std::memory_order_relaxed);
+    if (!slot.is_quiet()) {
+        expect();
+    }
 }
 
 #if COIR_FAULT_POINTS
@@ -121,10 +123,9 @@ void reactor::announce_again(fd_slot const& slot) noexcept {
 }
 #endif
 
-void reactor::remove(int fd) noexcept {
-    epoll_event unused{};
-    if (errno_of(&::epoll_ctl, epoll_, EPOLL_CTL_DEL, fd, &unused)) {
-        count_.fetch_sub(1, std::memory_order_relaxed);
+void reactor::remove(fd_slot const& slot) noexcept {
+    if (control(EPOLL_CTL_DEL, slot) && !slot.is_quiet()) {
+        expect_no_more();
     }
 }
 

@@ -29,7 +29,7 @@ public:
 
     /// Registers the slot's descriptor for both directions. Throws std::system_error.
     void add(fd_slot& slot);
-    void remove(int fd) noexcept;
+    void remove(fd_slot const& slot) noexcept;
 #if COIR_FAULT_POINTS
     /// What is ready now is an event once more: for a fault that has kept it from being used. Any thread.
     void announce_again(fd_slot const& slot) noexcept;
@@ -52,6 +52,14 @@ public:
 
     /// Ends the present or the next wait_until() of the owner. Any thread.
     void interrupt() noexcept;
+
+    /// While somebody waits for a quiet slot: it counts as any other. Any thread.
+    void expect() noexcept {
+        count_.fetch_add(1, std::memory_order_relaxed);
+    }
+    void expect_no_more() noexcept {
+        count_.fetch_sub(1, std::memory_order_relaxed);
+    }
 
     /// Is there anything to poll for?
     bool has_descriptors() const noexcept {

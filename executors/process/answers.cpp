@@ -334,6 +334,9 @@ void process_pool::retire(worker_process& old) {
     --live_;
     old.deadline = std::chrono::steady_clock::now() + k_time_to_end;
     ::shutdown(old.process.channel.get(), SHUT_WR);
+    if (old.mail && old.mail->to_worker.point_to_socket()) {
+        old.mail->to_worker.wake();
+    }
 }
 
 void process_pool::doom(worker_process& bad, std::string why) {

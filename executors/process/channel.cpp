@@ -3,6 +3,7 @@
 
 #include <coir/core/base/errno_of.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 #include <sys/socket.h>
@@ -13,25 +14,26 @@ namespace {
 
 union descriptor_room {
     cmsghdr header;  // for its alignment
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(k_most_passed * sizeof(int))];
 };
 
 }  // namespace
 
-channel_result send_some(int socket, std::span<std::byte const> bytes, int passed, bool may_block) noexcept {
+channel_result send_some(int socket, std::span<std::byte const> bytes, std::span<int const> passed,
+                         bool may_block) noexcept {
     iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     descriptor_room room{};
-    if (passed >= 0) {
+    if (!passed.empty()) {
         message.msg_control = room.bytes;
-        message.msg_controllen = sizeof room.bytes;
+        message.msg_controllen = CMSG_SPACE(passed.size_bytes());
         cmsghdr* const header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof passed);
-        std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
+        header->cmsg_len = CMSG_LEN(passed.size_bytes());
+        std::memcpy(CMSG_DATA(header), passed.data(), passed.size_bytes());
     }
     for (;;) {
         auto const sent = errno_of(&::sendmsg, socket, static_cast<msghdr const*>(&message),
@@ -58,7 +60,7 @@ channel_result receive_some(int socket, std::span<std::byte> to) noexcept {
     }
 }
 
-channel_result receive_with_descriptor(int socket, std::span<std::byte> to, owned_descriptor& passed) noexcept {
+channel_result receive_with_descriptors(int socket, std::span<std::byte> to, passed_descriptors& passed) noexcept {
     iovec part{to.data(), to.size()};
     descriptor_room room{};
     msghdr message{};
@@ -75,11 +77,13 @@ channel_result receive_with_descriptor(int socket, std::span<std::byte> to, owne
             return {0, received.error};
         }
         cmsghdr const* const header = CMSG_FIRSTHDR(&message);
-        if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-            header->cmsg_len == CMSG_LEN(sizeof(int))) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-            passed = owned_descriptor(fd);
+        if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+            std::size_t const count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            for (std::size_t i = 0; i < std::min(count, passed.size()); ++i) {
+                int fd = -1;
+                std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+                passed[i] = owned_descriptor(fd);
+            }
         }
         return {static_cast<std::size_t>(received.value), 0};
     }
@@ -87,7 +91,7 @@ channel_result receive_with_descriptor(int socket, std::span<std::byte> to, owne
 
 bool send_all(int socket, std::span<std::byte const> bytes) noexcept {
     while (!bytes.empty()) {
-        auto const sent = send_some(socket, bytes, -1, true);
+        auto const sent = send_some(socket, bytes, {}, true);
         if (sent.error != 0) {
             return false;
         }

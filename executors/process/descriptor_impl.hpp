@@ -28,6 +28,8 @@ public:
 
     int get() const noexcept { return fd_; }
     explicit operator bool() const noexcept { return fd_ >= 0; }
+    /// Somebody else closes it.
+    void release() noexcept { fd_ = -1; }
     void reset() noexcept {
         if (int const fd = std::exchange(fd_, -1); fd >= 0) {
             ::close(fd);

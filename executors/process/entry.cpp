@@ -7,6 +7,7 @@
 
 #include "core/base/thread_name.hpp"
 #include "core/sched/main_entry.hpp"
+#include "executors/process/bell_impl.hpp"
 #include "executors/process/channel_impl.hpp"
 #include "executors/process/confine_impl.hpp"
 #include "executors/process/exception_impl.hpp"
@@ -92,25 +93,25 @@ public:
     }
 
 private:
-    // Looks into the mailbox first, as long as that pays: who sends again at once need not wake this process.
+    // Looks into the mailbox first, as long as that pays: who sends again at once need not wake this process. Then it sleeps there
+    // for a while, from where it is woken in half the time.
     std::optional<frame> receive() {
-        if (!mail_ || reader_.in_the_middle()) {
+        if (!std::exchange(is_at_mailbox_, false)) {
             return receive_from_socket();
         }
+        auto const never = [] { return false; };
         auto const start = std::chrono::steady_clock::now();
         auto const at_most = patience_.budget();
         mail_slot& slot = mail_->to_worker;
-        std::optional<frame> received;
-        if (at_most > patience::duration::zero() && look_into(slot, at_most, [] { return false; }) && slot.claim()) {
-            received = read_mail(slot);
-        } else {
-            received = receive_from_socket();
+        if (at_most == patience::duration::zero() || !watch_for(slot, at_most, never)) {
+            slot.sleep_until(start + k_longest_sleep, never);
         }
+        auto received = slot.end() && slot.claim() ? read_mail(slot) : receive_from_socket();
         patience_.tell(std::chrono::steady_clock::now() - start <= patience::k_most);
         return received;
     }
 
-    frame read_mail(mail_slot const& slot) {
+    std::optional<frame> read_mail(mail_slot const& slot) {
         auto const size = slot.read(from_mail_);
         if (!size || *size < k_frame_header_size) {
             throw protocol_error("a message of no possible size");
@@ -121,7 +122,7 @@ private:
         if (header.size != body.size()) {
             throw protocol_error("a message of another size than it says");
         }
-        return {header, byte_buffer(body.begin(), body.end())};
+        return frame{header, byte_buffer(body.begin(), body.end())};
     }
 
     std::optional<frame> receive_from_socket() {
@@ -129,12 +130,12 @@ private:
             if (auto whole = reader_.next()) {
                 return whole;
             }
-            owned_descriptor passed;
-            auto const got = receive_with_descriptor(k_worker_channel, reader_.space(), passed);
+            passed_descriptors passed;
+            auto const got = receive_with_descriptors(k_worker_channel, reader_.space(), passed);
             if (got.error != 0 || got.count == 0) {
                 return std::nullopt;
             }
-            if (passed) {
+            if (passed[0]) {
                 passed_ = std::move(passed);
             }
             reader_.advance(got.count);
@@ -148,11 +149,26 @@ private:
         wire_output out(answer_);
         fill(out);
         finish_frame(answer_, kind, job);
-        bool const sent = (mail_ && mail_->to_pool.try_post(answer_)) || send_all(k_worker_channel, answer_);
+        is_at_mailbox_ = mail_ && mail_->to_worker.begin();  // first: the next job may come at once
+        bool const sent = (mail_ && post_answer()) || send_all(k_worker_channel, answer_);
         if (answer_.capacity() > k_kept_buffer) {
             byte_buffer().swap(answer_);
         }
         return sent;
+    }
+
+    bool post_answer() noexcept {
+        mail_slot& slot = mail_->to_pool;
+        switch (slot.try_post(answer_, static_cast<bool>(bell_))) {
+        case mail_slot::receiver::elsewhere:
+            return false;
+        case mail_slot::receiver::looks:
+        case mail_slot::receiver::sleeps:
+            break;
+        case mail_slot::receiver::hears:
+            return ring(bell_.get()) || !slot.take_back();
+        }
+        return true;
     }
 
     void say_hello() {
@@ -164,9 +180,10 @@ private:
         setup_message const setup = read_setup(in);
         name_this_thread("coir-worker", setup.number);
         cpu_limit_ = setup.cpu_limit_seconds;
-        if (passed_) {
+        bell_ = std::exchange(passed_[1], {});
+        if (passed_[0]) {
             try {
-                mail_ = mailbox_mapping::open(std::exchange(passed_, {}));
+                mail_ = mailbox_mapping::open(std::exchange(passed_[0], {}));
             } catch (std::system_error const&) {
                 // The pool sees that nobody looks into it.
             }
@@ -229,7 +246,7 @@ private:
             return known->second.bytes();
         }
         lacks_memory_ = place.keep;  // until it has it
-        mapping fresh(std::exchange(passed_, {}).get(), static_cast<std::size_t>(place.capacity));
+        mapping fresh(std::exchange(passed_[0], {}).get(), static_cast<std::size_t>(place.capacity));
         if (!place.keep) {
             once = std::move(fresh);
             return once.bytes();
@@ -253,9 +270,11 @@ private:
     pid_t const pid_ = ::getpid();
     last_words last_words_;
     frame_reader reader_;
-    owned_descriptor passed_;
+    passed_descriptors passed_;
     byte_buffer answer_;
     mailbox_mapping mail_;
+    owned_descriptor bell_;
+    bool is_at_mailbox_ = false;
     patience patience_;  // with the pool's next message
     std::array<std::byte, mail_slot::k_room> from_mail_;
     std::uint64_t cpu_limit_ = 0;

@@ -12,6 +12,7 @@
 #include "executors/process/request_impl.hpp"
 
 #include <coir/core/task/suspend.hpp>
+#include <coir/core/task/task_base.hpp>
 #include <coir/executors/process/errors.hpp>
 
 #include <chrono>
@@ -27,8 +28,7 @@
 namespace coir::detail {
 namespace {
 
-// A worker that does not want its pool to wake up could keep it from doing so that long.
-constexpr auto k_longest_sleep = std::chrono::milliseconds(100);
+constexpr wait_kind k_waits_for_a_worker_process{"a worker process"};
 
 }  // namespace
 
@@ -36,11 +36,8 @@ void process_pool::hasten(remote_job& job) noexcept {
     if (!spins_ || ::getpid() != owner_) {
         return;  // a fork would take its parent's answer
     }
-    bool may_sleep = current_task_or_null() == nullptr;  // a task suspends, so that its worker can do something else
-    auto const at_most = may_linger() ? answers_.budget() : patience::duration::zero();
-    if (at_most == patience::duration::zero() && !may_sleep) {
-        return;
-    }
+    bool const is_task = current_task_or_null() != nullptr;
+    bool may_sleep = !is_task;  // a task suspends, so that its worker can do something else
     worker_ptr worker;
     {
         std::lock_guard const guard(lock_);
@@ -48,6 +45,12 @@ void process_pool::hasten(remote_job& job) noexcept {
             return;
         }
         worker = job.worker->shared_from_this();
+    }
+    // A worker that has to be woken first may well be woken on this core.
+    bool const may_look = worker->is_awake.load(std::memory_order_relaxed) && may_linger();
+    auto const at_most = may_look ? answers_.budget() : patience::duration::zero();
+    if (at_most == patience::duration::zero() && !may_sleep && !worker->bell) {
+        return;
     }
     mail_slot& slot = worker->mail->to_pool;
     if (!slot.begin()) {
@@ -59,7 +62,9 @@ void process_pool::hasten(remote_job& job) noexcept {
         came = watch_for(slot, at_most, [&] { return is_done() || !may_linger(); });
         answers_.tell(came || is_done());
     }
-    if (!came && may_sleep) {
+    if (!came && is_task && worker->bell) {
+        wait_at_bell(job, *worker);
+    } else if (!came && may_sleep) {
         {
             std::lock_guard const guard(lock_);
             may_sleep = job.sleeper_at == nullptr;  // else it had another worker, where somebody sleeps still
@@ -73,6 +78,64 @@ void process_pool::hasten(remote_job& job) noexcept {
     }
     if (slot.end() && take_mail(*worker, reader::waiting)) {
         let_keeper_rest();
+    }
+}
+
+// Waits in two places, and leaves both before it goes on. No wake-up is lost: what was rung before is forgotten first, then
+// the worker is told to ring.
+void process_pool::wait_at_bell(remote_job& job, worker_process& at) noexcept {
+    try {
+        at.bell->watch();
+    } catch (std::exception const&) {
+        return;  // another runtime has it, or there is no memory: the keeper does as well
+    }
+    {
+        std::lock_guard const guard(lock_);
+        if (!queue_.empty() || closed_ || job.place != remote_job::where::running) {
+            return;
+        }
+        at.at_bell = true;
+        ++at_bells_;
+    }
+    at.bell->expect();
+    io_readiness& rung = at.bell->direction(io_direction::read);
+    rung.clear_ready(rung.snapshot());
+    {
+        wait_point wait(cancel_policy::only_interrupt);
+        wait.is_for(k_waits_for_a_worker_process);
+        join_node done(wait.who());
+        // A request that is there already is passed on to the job by who has called this.
+        if (!static_cast<task_base&>(wait.who()).cancel_is_due() && at.mail->to_pool.wait_for_bell() &&
+            job.state().add(done)) {
+            if (rung.enlist(wait.node)) {
+                wait.suspend();
+                rung.withdraw(wait.node);
+            } else {
+                wait.withdraw();
+            }
+            job.state().erase(done);
+        }
+    }
+    at.bell->expect_no_more();
+    std::lock_guard const guard(lock_);
+    at.at_bell = false;
+    --at_bells_;
+}
+
+void process_pool::take_over_from_tasks() noexcept {
+    for (auto const& [number, worker] : workers_) {
+        {
+            std::lock_guard const guard(lock_);
+            if (at_bells_ == 0 || (queue_.empty() && !closed_)) {
+                return;
+            }
+            if (!worker->at_bell) {
+                continue;
+            }
+        }
+        // It answers through the socket, or has answered.
+        [[maybe_unused]] bool const sleeps = worker->mail->to_pool.point_to_socket();
+        take_mail(*worker, reader::keeper);
     }
 }
 

@@ -51,6 +51,7 @@ void process_pool::keep() {
         wait_for_events();
         kill_the_late();
         finish_what_others_left();
+        take_over_from_tasks();
         hand_out();
     }
     ended_.set();
@@ -188,12 +189,13 @@ void process_pool::send_setup(worker_process& to) {
     if (spins_) {
         try {
             to.mail = mailbox_mapping::make(mail);
+            to.bell = answer_bell::make();
         } catch (std::system_error const&) {
             // The socket does as well.
         }
     }
     std::lock_guard const io(to.io);
-    to.sending = {std::move(frame), nullptr, 0, std::move(mail)};
+    to.sending = {std::move(frame), nullptr, 0, std::move(mail), to.bell ? to.bell.descriptor() : -1};
     to.send_what_fits();
 }
 

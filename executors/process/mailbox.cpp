@@ -25,28 +25,40 @@ void* map(int fd) {
 
 }  // namespace
 
-bool mail_slot::try_post(std::span<std::byte const> message) noexcept {
+mail_slot::receiver mail_slot::try_post(std::span<std::byte const> message, bool can_ring) noexcept {
+    auto const falls_asleep = [can_ring](std::uint32_t s) { return s == asleep || (s == at_bell && can_ring); };
     std::uint32_t seen = state_.load(std::memory_order_acquire);
-    if (message.size() > k_room || (seen != waiting && seen != asleep)) {
-        return false;
+    if (message.size() > k_room || (seen != waiting && !falls_asleep(seen))) {
+        return receiver::elsewhere;
     }
     std::memcpy(bytes_.data(), message.data(), message.size());
     size_.store(message.size(), std::memory_order_relaxed);
     // Twice if the receiver falls asleep meanwhile.
     while (!state_.compare_exchange_strong(seen, full, std::memory_order_release, std::memory_order_relaxed)) {
-        if (seen != asleep) {
-            return false;
+        if (!falls_asleep(seen)) {
+            return receiver::elsewhere;
         }
     }
     if (seen == asleep) {
-        futex_wake_shared(state_, 1);
+        wake();
+        return receiver::sleeps;
     }
-    return true;
+    return seen == at_bell ? receiver::hears : receiver::looks;
 }
 
-void mail_slot::point_to_socket() noexcept {
-    std::uint32_t expected = waiting;
-    state_.compare_exchange_strong(expected, look, std::memory_order_relaxed);
+bool mail_slot::point_to_socket() noexcept {
+    std::uint32_t seen = waiting;
+    // Twice if the receiver falls asleep meanwhile.
+    while (!state_.compare_exchange_strong(seen, look, std::memory_order_relaxed)) {
+        if (seen != asleep && seen != at_bell) {
+            return false;
+        }
+    }
+    return seen == asleep;
+}
+
+void mail_slot::wake() noexcept {
+    futex_wake_shared(state_, 1);
 }
 
 bool mail_slot::begin() noexcept {
@@ -65,7 +77,7 @@ bool mail_slot::still_sleeps(std::chrono::steady_clock::time_point deadline) noe
 void mail_slot::rouse() noexcept {
     std::uint32_t expected = asleep;
     state_.compare_exchange_strong(expected, look);  // partner: the one in sleep_until()
-    futex_wake_shared(state_, 1);                    // whatever the worker has made of the state
+    wake();                                          // whatever the worker has made of the state
 }
 
 bool mail_slot::end() noexcept {
@@ -75,7 +87,7 @@ bool mail_slot::end() noexcept {
         if (state_.compare_exchange_strong(seen, idle, std::memory_order_relaxed)) {
             return false;
         }
-        if (seen != waiting && seen != asleep && seen != look) {
+        if (seen != waiting && seen != asleep && seen != at_bell && seen != look) {
             break;
         }
     }

@@ -2,8 +2,8 @@
 #pragma once
 
 // The short way between a pool and a worker: shared memory for one small message in each direction, used only while the
-// receiver is looking, or, a plain thread that waits for an answer, sleeps there. Whoever finds that nobody does sends
-// through the socket, which wakes the receiver; so nothing is lost.
+// receiver is looking or sleeps there. Whoever finds that nobody does sends through the socket, which wakes the receiver; so
+// nothing is lost.
 //
 // Roles: one sender and one receiver for each slot, in different processes.
 //
@@ -12,10 +12,14 @@
 //   waiting -> full     the sender has put a message there
 //   waiting -> look     the sender has sent something through the socket instead
 //   waiting -> asleep   the receiver has looked in vain and goes to sleep
+//   waiting -> at_bell  the receiver, a task, has looked in vain, and suspends until the sender rings a bell
 //   asleep -> full      the sender has put a message there, and wakes the receiver
-//   asleep -> look      somebody else has what the receiver waits for, and wakes it
+//   at_bell -> full     the sender has put a message there, and rings
+//   at_bell -> look     the sender has sent something through the socket instead, or is to do that
+//   asleep -> look      the sender has sent something through the socket instead, or somebody else has what the receiver
+//                       waits for; whoever it was wakes it
 //   full -> idle        the receiver takes the message
-//   waiting, asleep, look -> idle   the receiver gives up; if the compare-exchange fails, the message has come after all
+//   waiting, asleep, at_bell, look -> idle   the receiver gives up; if the compare-exchange fails, the message has come after all
 //
 // Invariants
 //   1. The sender writes `size` and `bytes` while the receiver waits or sleeps, and publishes them by the change to full. If
@@ -24,6 +28,8 @@
 //      copy like bytes from the socket. The size of the memory is sealed, so that no access faults.
 //   3. A worker can claim any state at any time. Whatever it does, each step of the pool's ends: so who sleeps here does it
 //      for a bounded time, and believes nobody's word but the job's.
+//   4. A worker begins before it answers, and nothing is sent to it before it has. So whoever sends through the socket finds
+//      it waiting or asleep, and tells it: it need not look there before it goes to sleep here.
 
 #include "executors/process/descriptor_impl.hpp"
 
@@ -42,20 +48,27 @@ namespace coir::detail {
 
 class mail_slot {
 public:
-    enum state : std::uint32_t { idle, waiting, full, look, asleep };
+    enum state : std::uint32_t { idle, waiting, full, look, asleep, at_bell };
 
     // --- the sender's ----------------------------------------------------------------------------------------------
-    /// False: nobody looks or sleeps there, or it does not fit. It has to go through the socket.
-    bool try_post(std::span<std::byte const> message) noexcept;
-    /// Before something is sent through the socket: who looks here is not to wait any longer.
-    void point_to_socket() noexcept;
+    enum class receiver : std::uint8_t { elsewhere, looks, sleeps, hears };
+    /// Where the receiver has got it: if it slept it is woken, if it hears the bell the caller has to ring. Only for who
+    /// `can_ring`. `elsewhere`: nobody waits there, or it does not fit. It has to go through the socket.
+    receiver try_post(std::span<std::byte const> message, bool can_ring = false) noexcept;
+    /// After try_post(), when the receiver could not be told. True if the message has not been taken: it has to go through the
+    /// socket.
+    bool take_back() noexcept { return claim(); }
+    /// Before something is sent through the socket: who waits here is not to wait any longer. True if it sleeps, and wake() has to
+    /// follow.
+    [[nodiscard]] bool point_to_socket() noexcept;
+    void wake() noexcept;
 
     // --- the receiver's ----------------------------------------------------------------------------------------------
     /// False if the slot is not idle.
     bool begin() noexcept;
     bool is_undisturbed() const noexcept { return state_.load(std::memory_order_relaxed) == waiting; }
     /// After begin(), in place of looking: sleeps until something comes, somebody calls rouse(), or the deadline has passed, but
-    /// not while `is_over()`, which whoever calls rouse() has made true before. A plain thread.
+    /// not while `is_over()`, which whoever calls rouse() has made true before. Blocks the thread.
     template <class Stop>
     void sleep_until(std::chrono::steady_clock::time_point deadline, Stop is_over) noexcept {
         std::uint32_t expected = waiting;
@@ -65,6 +78,11 @@ public:
     }
     /// For anybody on the receiver's side.
     void rouse() noexcept;
+    /// After begin(), in place of looking: the sender is to ring. False if something has come.
+    bool wait_for_bell() noexcept {
+        std::uint32_t expected = waiting;
+        return state_.compare_exchange_strong(expected, at_bell, std::memory_order_release, std::memory_order_relaxed);
+    }
     /// No more looking, unless there is a message: then true, and take() has to follow.
     bool end() noexcept;
     bool is_full() const noexcept { return state_.load(std::memory_order_acquire) == full; }
@@ -83,6 +101,9 @@ private:
     alignas(64) std::atomic<std::uint64_t> size_{0};
     std::array<std::byte, k_room> bytes_;
 };
+// What keeps its receiver from being woken keeps it that long. Afterwards a worker sleeps at the socket, where it hears of its
+// pool's end, however that comes.
+inline constexpr auto k_longest_sleep = std::chrono::milliseconds(100);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free && std::atomic<std::uint64_t>::is_always_lock_free);
 
 struct mailbox {
@@ -107,16 +128,6 @@ bool watch_for(mail_slot const& slot, std::chrono::nanoseconds at_most, Stop sto
             return false;
         }
     }
-}
-
-/// Looks for a message, as watch_for(). True if there is one, to be claimed.
-template <class Stop>
-bool look_into(mail_slot& slot, std::chrono::nanoseconds at_most, Stop stop) noexcept {
-    if (!slot.begin()) {
-        return false;
-    }
-    watch_for(slot, at_most, stop);
-    return slot.end();
 }
 
 /// A mailbox as one process sees it.

@@ -204,7 +204,7 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
             }
         } else {
             queue_.push_back(std::move(reference));
-            if (needs_another()) {
+            if (needs_another() || at_bells_ != 0) {
                 wake_keeper();
             }
         }
@@ -238,7 +238,7 @@ void process_pool::put_into_shared_memory(remote_job& job, wire_output const& ar
 
 std::unique_lock<std::mutex> process_pool::give(worker_process& to, job_ref job) {
     std::unique_lock io(to.io);
-    to.sending = {job->frame, job->shared, 0, {}};
+    to.sending = {job->frame, job->shared, 0, {}, -1};
     to.reading = job->shared;
     to.now = worker_process::stage::busy;
     ++to.jobs_given;

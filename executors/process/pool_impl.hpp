@@ -150,6 +150,10 @@ private:
     /// What lies in the mailbox, if anything does. True if it was claimed.
     bool take_mail(worker_process& from, reader who) noexcept;
     void found_out(worker_process& bad, std::string why, reader who);
+    /// Suspends the calling task until the worker rings, the job is done, or the task is cancelled.
+    void wait_at_bell(remote_job& job, worker_process& at) noexcept;
+    /// What tasks at bells wait for, when others wait for the workers: a task may not get to run for long.
+    void take_over_from_tasks() noexcept;
     void let_keeper_rest() noexcept;
     /// Whoever sleeps at a mailbox for this job, which is done: it is roused once, and may have yet to look whether it is.
     void rouse_sleeper(remote_job& job) noexcept;
@@ -198,6 +202,7 @@ private:
     std::optional<wakes_nobody> keeper_rests_;            // it sleeps, and nobody waits for what it could do
     bool keeper_may_rest_ = false;                        // it sleeps, with nothing to do later
     bool unfinished_ = false;                             // some worker is
+    std::size_t at_bells_ = 0;                            // workers at whose bells tasks wait
     std::size_t in_hand_ = 0;                             // answers that somebody who waits is about to deliver
     process_pool_stats counters_;
 

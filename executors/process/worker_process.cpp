@@ -23,16 +23,21 @@ bool worker_process::send_what_fits() noexcept {
             }
         }
         if (mail && sending.sent == 0) {
-            if (!with_descriptor && mail->to_worker.try_post(rest)) {
+            auto const receiver = with_descriptor ? mail_slot::receiver::elsewhere : mail->to_worker.try_post(rest);
+            is_awake.store(receiver == mail_slot::receiver::looks, std::memory_order_relaxed);
+            if (receiver != mail_slot::receiver::elsewhere) {
                 sending = {};
                 return true;
             }
-            mail->to_worker.point_to_socket();
         }
-        int const passed = with_descriptor     ? sending.shared->descriptor()
-                           : sending.sent == 0 ? sending.passed.get()
-                                               : -1;
-        auto const sent = send_some(process.channel.get(), rest, passed);
+        bool const sleeps = mail && mail->to_worker.point_to_socket();
+        std::array<int, k_most_passed> passed{with_descriptor ? sending.shared->descriptor() : sending.mail.get(),
+                                              sending.bell};
+        std::size_t const count = sending.sent != 0 || passed[0] < 0 ? 0 : passed[1] < 0 ? 1 : 2;
+        auto const sent = send_some(process.channel.get(), rest, std::span(passed).first(count));
+        if (sleeps) {
+            mail->to_worker.wake();
+        }
         if (sent.error == EAGAIN || sent.error == EWOULDBLOCK) {
             return false;
         }

@@ -3,6 +3,7 @@
 
 // The pool's picture of one worker process.
 
+#include "executors/process/bell_impl.hpp"
 #include "executors/process/channel_impl.hpp"
 #include "executors/process/frame_impl.hpp"
 #include "executors/process/mailbox_impl.hpp"
@@ -12,6 +13,7 @@
 #include <coir/executors/process/job.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +31,8 @@ struct outgoing {
     std::shared_ptr<byte_buffer const> bytes;
     std::shared_ptr<segment> shared;  // whose descriptor goes along, if any
     std::size_t sent = 0;
-    owned_descriptor passed;  // goes along in any case
+    owned_descriptor mail;  // goes along
+    int bell = -1;          // and so does this
 };
 
 struct worker_process : std::enable_shared_from_this<worker_process> {
@@ -50,6 +53,10 @@ struct worker_process : std::enable_shared_from_this<worker_process> {
     std::uint64_t channel_tag() const noexcept { return 2 * number + 1; }
     spawned_worker process;  // set before anybody else knows of this
     mailbox_mapping mail;    // and so is this; empty where spinning never pays
+    answer_bell bell;        // and this; empty if there is no mailbox
+
+    /// Did it look into its mailbox when it was given its last job? Else it has to be woken first.
+    std::atomic<bool> is_awake{false};
 
     // --- the keeper's ----------------------------------------------------------------------------------------------
     frame_reader reader;
@@ -66,6 +73,7 @@ struct worker_process : std::enable_shared_from_this<worker_process> {
     stage now = stage::starting;
     bool has_ended = false;       // only the keeper writes it
     bool answer_in_hand = false;  // somebody has claimed what lay in the mailbox, and completes the job
+    bool at_bell = false;         // who waits for the answer is a task, which takes it when it gets to run
     bool unfinished = false;      // it has answered somebody else than the keeper, who has to see to what comes next
     job_ref job;
     std::size_t jobs_given = 0;

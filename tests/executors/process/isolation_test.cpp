@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "core/sched/cores.hpp"
 #include "executors/process/spawn_impl.hpp"
 #include "tests/executors/process/jobs.hpp"
 #include "tests/executors/process/programs.hpp"
@@ -30,7 +31,6 @@
 namespace coir {
 namespace {
 
-using testing::ElementsAre;
 using testing::UnorderedElementsAre;
 
 std::vector<int> own_descriptors() {
@@ -77,7 +77,7 @@ std::uint64_t soft_limit(int which) {
     return limit.rlim_cur;
 }
 
-TEST(process_pool_isolation, workers_have_four_descriptors_however_many_the_program_has) {
+TEST(process_pool_isolation, workers_have_their_own_descriptors_however_many_the_program_has) {
     rlimit const before = [] {
         rlimit limit{};
         ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -94,11 +94,15 @@ TEST(process_pool_isolation, workers_have_four_descriptors_however_many_the_prog
     }
     {
         process_pool_executor pool({.max_workers = 1});
-        EXPECT_THAT(pool.submit<&own_descriptors>().get(), ElementsAre(0, 1, 2, detail::k_worker_channel));
+        std::vector<int> own{0, 1, 2, detail::k_worker_channel};
+        if (detail::usable_core_count() > 1) {
+            own.push_back(detail::k_worker_channel + 2);  // its bell, next to where its mailbox came from
+        }
+        EXPECT_EQ(pool.submit<&own_descriptors>().get(), own);
         // Nor do those stay that come with arguments.
         std::vector<std::byte> const bytes(100'000);
         pool.submit<[](std::span<std::byte const> s) { return s.size(); }>(bytes).get();
-        EXPECT_THAT(pool.submit<&own_descriptors>().get(), ElementsAre(0, 1, 2, detail::k_worker_channel));
+        EXPECT_EQ(pool.submit<&own_descriptors>().get(), own);
     }
     for (int const fd : opened) {
         ::close(fd);

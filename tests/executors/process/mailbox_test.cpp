@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <span>
@@ -27,12 +28,15 @@
 #include <thread>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 namespace coir {
 namespace {
 
-using detail::look_into;
 using detail::mail_slot;
 using detail::patience;
+using receiver = mail_slot::receiver;
 using test::mix;
 using test::on_one_and_four_workers;
 
@@ -48,30 +52,62 @@ std::string taken_from(mail_slot const& slot) {
 
 TEST(mail_slot, takes_a_message_only_while_its_receiver_looks) {
     auto const slot = std::make_unique<mail_slot>();
-    EXPECT_FALSE(slot->try_post(bytes_of("early")));
+    EXPECT_EQ(slot->try_post(bytes_of("early")), receiver::elsewhere);
     ASSERT_TRUE(slot->begin());
     EXPECT_FALSE(slot->begin());
-    EXPECT_FALSE(slot->try_post(bytes_of(std::string(mail_slot::k_room + 1, 'x'))));
+    EXPECT_EQ(slot->try_post(bytes_of(std::string(mail_slot::k_room + 1, 'x'))), receiver::elsewhere);
     EXPECT_TRUE(slot->is_undisturbed());
-    EXPECT_TRUE(slot->try_post(bytes_of("in time")));
-    EXPECT_FALSE(slot->try_post(bytes_of("twice")));
+    EXPECT_EQ(slot->try_post(bytes_of("in time")), receiver::looks);
+    EXPECT_EQ(slot->try_post(bytes_of("twice")), receiver::elsewhere);
     EXPECT_TRUE(slot->end());  // too late to give up: there is a message
     EXPECT_TRUE(slot->claim());
     EXPECT_FALSE(slot->claim());
     EXPECT_EQ(taken_from(*slot), "in time");
     ASSERT_TRUE(slot->begin());
     EXPECT_FALSE(slot->end());
-    EXPECT_FALSE(slot->try_post(bytes_of("late")));
+    EXPECT_EQ(slot->try_post(bytes_of("late")), receiver::elsewhere);
 }
 
 TEST(mail_slot, receiver_that_is_pointed_to_the_socket_looks_no_longer) {
     auto const slot = std::make_unique<mail_slot>();
     ASSERT_TRUE(slot->begin());
-    slot->point_to_socket();
+    EXPECT_FALSE(slot->point_to_socket());
     EXPECT_FALSE(slot->is_undisturbed());
-    EXPECT_FALSE(slot->try_post(bytes_of("x")));
+    EXPECT_EQ(slot->try_post(bytes_of("x")), receiver::elsewhere);
     EXPECT_FALSE(slot->end());
     EXPECT_TRUE(slot->begin());
+}
+
+TEST(mail_slot, sleeping_receiver_that_is_pointed_to_the_socket_is_woken) {
+    auto const slot = std::make_unique<mail_slot>();
+    ASSERT_TRUE(slot->begin());
+    std::thread sender([&] {
+        if (slot->point_to_socket()) {  // whether it sleeps already is for the machine to say
+            slot->wake();
+        }
+    });
+    slot->sleep_until(std::chrono::steady_clock::time_point::max(), [] { return false; });
+    sender.join();
+    EXPECT_FALSE(slot->end());
+}
+
+TEST(mail_slot, receiver_at_a_bell_gets_a_message_from_who_can_ring) {
+    auto const slot = std::make_unique<mail_slot>();
+    ASSERT_TRUE(slot->begin());
+    ASSERT_TRUE(slot->wait_for_bell());
+    EXPECT_EQ(slot->try_post(bytes_of("unheard"), false), receiver::elsewhere);
+    EXPECT_EQ(slot->try_post(bytes_of("heard"), true), receiver::hears);
+    EXPECT_TRUE(slot->end());
+    EXPECT_TRUE(slot->take_back());  // nobody has heard it
+    EXPECT_FALSE(slot->take_back());
+    ASSERT_TRUE(slot->begin());
+    ASSERT_TRUE(slot->wait_for_bell());
+    EXPECT_FALSE(slot->point_to_socket());
+    EXPECT_EQ(slot->try_post(bytes_of("late"), true), receiver::elsewhere);
+    EXPECT_FALSE(slot->end());
+    ASSERT_TRUE(slot->begin());
+    EXPECT_EQ(slot->try_post(bytes_of("in time"), true), receiver::looks);
+    EXPECT_FALSE(slot->wait_for_bell());
 }
 
 // Each message goes one of two ways, and none both.
@@ -82,13 +118,15 @@ TEST(mail_slot, message_arrives_once_whether_its_receiver_gives_up_or_not) {
     std::atomic<bool> over{false};
     std::thread sender([&] {
         while (!over.load()) {
-            posted += slot->try_post(bytes_of("message")) ? 1 : 0;
+            posted += slot->try_post(bytes_of("message")) != receiver::elsewhere ? 1 : 0;
         }
     });
     int received = 0;
     for (int i = 0; i < k_rounds; ++i) {
         int looks = i % 8;
-        if (look_into(*slot, std::chrono::nanoseconds(0), [&] { return looks-- == 0; })) {
+        ASSERT_TRUE(slot->begin());
+        detail::watch_for(*slot, std::chrono::nanoseconds(0), [&] { return looks-- == 0; });
+        if (slot->end()) {
             received += slot->claim() && taken_from(*slot) == "message" ? 1 : 0;
         }
     }
@@ -102,7 +140,7 @@ TEST(mail_slot, sleeping_receiver_is_woken_by_each_message) {
     constexpr int k_rounds = 2'000;
     std::thread sender([&] {
         for (int i = 0; i < k_rounds; ++i) {
-            while (!slot->try_post(bytes_of("message"))) {
+            while (slot->try_post(bytes_of("message")) == receiver::elsewhere) {
                 std::this_thread::yield();
             }
         }
@@ -135,7 +173,7 @@ TEST(mail_slot, sleeping_receiver_is_woken_when_what_it_waits_for_has_come_by_an
         begun = i;
         slot->sleep_until(std::chrono::steady_clock::time_point::max(), [&] { return over.load() >= i; });
         ASSERT_FALSE(slot->end());
-        EXPECT_FALSE(slot->try_post(bytes_of("late")));
+        EXPECT_EQ(slot->try_post(bytes_of("late")), receiver::elsewhere);
     }
     other.join();
 }
@@ -272,8 +310,8 @@ int spoil_the_mailbox(std::uint32_t state) {
 
 TEST(process_pool_mailbox, worker_with_a_spoilt_mailbox_is_served_through_the_socket_or_killed) {
     process_pool_executor pool({.max_workers = 1});
-    // Not 1 and 4, in which it would post its answer to nobody: a job that never answers.
-    for (std::uint32_t const state : {2u, 3u, 5u, 0xffff'ffffu, 0u}) {
+    // Not 1, 4 and 5, in which it would post its answer to nobody: a job that never answers.
+    for (std::uint32_t const state : {2u, 3u, 6u, 0xffff'ffffu, 0u}) {
         auto job = pool.submit<&spoil_the_mailbox>(state);
         try {
             EXPECT_EQ(job.get(), 1);
@@ -284,6 +322,103 @@ TEST(process_pool_mailbox, worker_with_a_spoilt_mailbox_is_served_through_the_so
         EXPECT_EQ(next.get(), mix(5)) << state;
         EXPECT_EQ(pool.submit<&mix>(6u).get(), mix(6)) << state;
     }
+}
+
+// Answers when a task waits at the bell, or has been sent from there to the socket. False if none is for long.
+bool answer_at_bell(int) {
+    raw_slot* const box = own_mailbox();
+    auto const give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    auto const is_awaited = [box] {
+        std::uint32_t const state = box[1].state.load();
+        return state == mail_slot::at_bell || state == mail_slot::look;
+    };
+    while (box != nullptr && !is_awaited()) {
+        if (std::chrono::steady_clock::now() > give_up) {
+            return false;
+        }
+        std::this_thread::yield();
+    }
+    return box != nullptr;
+}
+
+// How often all of them have gone to sleep. One of an earlier pool may be about to end.
+long sleeps_of_keepers() {
+    long sum = 0;
+    for (auto const& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::string name;
+        std::ifstream(thread.path() / "comm") >> name;
+        std::ifstream status(thread.path() / "status");
+        for (std::string line; name == "coir-keeper" && std::getline(status, line);) {
+            if (line.starts_with("voluntary_ctxt_switches:")) {
+                sum += std::stol(line.substr(line.find(':') + 1));
+            }
+        }
+    }
+    return sum;
+}
+
+TEST(process_pool_mailbox, task_that_waits_is_woken_without_the_keeper) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    process_pool_executor pool({.max_workers = 1});
+    constexpr int k_jobs = 20;
+    on_one_and_four_workers([&] {
+        EXPECT_EQ(pool.submit<&mix>(1u).get(), mix(1));
+        long const before = sleeps_of_keepers();
+        for (int i = 0; i < k_jobs; ++i) {
+            EXPECT_TRUE(pool.submit<&answer_at_bell>(0).get());
+        }
+        EXPECT_LT(sleeps_of_keepers() - before, k_jobs / 2);
+    });
+}
+
+// Its coir worker stays with another task, while what it waits for has come and others want the worker process.
+TEST(process_pool_mailbox, answer_to_a_task_that_does_not_get_to_run_keeps_nobody_from_the_worker) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    runtime home(runtime_options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)});
+    process_pool_executor pool({.max_workers = 1});
+    EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    for (int round = 0; round < 10; ++round) {
+        std::atomic<bool> is_kept{false};
+        std::atomic<bool> may_go_on{false};
+        auto waiter = home.spawn([&] {
+            auto answer = pool.submit<&answer_at_bell>(0);
+            auto const other = spawn([&] {
+                is_kept = true;
+                while (!may_go_on) {
+                    std::this_thread::yield();
+                }
+            });
+            EXPECT_TRUE(answer.get());
+        });
+        while (!is_kept) {
+            std::this_thread::yield();
+        }
+        EXPECT_EQ(pool.submit<&mix>(3u).get(), mix(3));
+        may_go_on = true;
+        waiter.get();
+    }
+}
+
+TEST(process_pool_mailbox, fork_that_ends_its_copy_of_the_pool_leaves_the_bell_to_its_parent) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    runtime home(runtime_options{.workers = 1});
+    auto pool = std::make_unique<process_pool_executor>(process_pool_options{.max_workers = 1});
+    EXPECT_EQ(pool->submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    auto const call = [&] { EXPECT_TRUE(pool->submit<&answer_at_bell>(0).get()); };
+    home.block_on(call);
+    int const child = ::fork();
+    if (child == 0) {
+        pool.reset();
+        ::_exit(0);
+    }
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    home.block_on(call);
 }
 
 std::string long_answer(std::size_t size) {
