@@ -175,7 +175,9 @@ void shared_state_base::join_elsewhere() {
         // Cancelled before it got here: the awaited one is cancelled in its place. If that is done already, the
         // request stays.
         self->forward_pending_cancel(*this);
-        wait_uncancelled();
+        if (!self->await_end(*this, true)) {
+            self->deliver_cancel();
+        }
         return;
     }
     bool interrupted = false;
@@ -183,9 +185,15 @@ void shared_state_base::join_elsewhere() {
         wait_point wait(cancel_policy::only_interrupt);
         wait.is_for(k_waits_for_completion, this);
         join_node node(wait.who());
-        if (add(node) && wait.suspend() != wake_reason::notified) {
-            erase(node);
-            interrupted = true;  // tasks that await each other in a circle were cancelled
+        if (add(node)) {
+            if (self->has_request()) [[unlikely]] {
+                self->break_circle();  // it may have been interrupted before there was a wait
+            }
+            interrupted =
+                wait.suspend() != wake_reason::notified;  // tasks that await each other in a circle were cancelled
+            if (interrupted) {
+                erase(node);
+            }
         }
     }
     self->stop_forwarding_cancel();
@@ -211,6 +219,27 @@ void shared_state_base::wait_uncancelled() noexcept {
             wait.suspend();
         }
     }
+}
+
+bool task_base::await_end(shared_state_base& target, bool may_be_left) noexcept {
+    may_be_left = may_be_left && accepts_cancel();
+    bool left = false;
+    {
+        say_what_is_awaited(target, may_be_left ? k_awaiting | k_may_leave : k_awaiting, 0);
+        wait_point wait(may_be_left ? cancel_policy::only_interrupt : cancel_policy::ignore);
+        wait.is_for(k_waits_for_completion, &target);
+        join_node node(wait.who());
+        if (target.add(node)) {
+            break_circle();
+            left = wait.suspend() != wake_reason::notified;
+            if (left) {
+                target.erase(node);
+            }
+        }
+        stop_forwarding_cancel();
+    }
+    target.await_completion(!left);
+    return target.is_done();
 }
 
 bool shared_state_base::wait_until(clock::time_point deadline) {

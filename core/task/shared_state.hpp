@@ -116,6 +116,8 @@ public:
     bool wait_until(clock::time_point deadline);
     /// Waits until done, come what may.
     void wait_uncancelled() noexcept;
+    /// If `is_due`, for who was notified of its completion: waits for the few instructions until it is done.
+    void await_completion(bool is_due) const noexcept;
 
     /// Asks whoever produces the result to give up. False if done already.
     virtual bool request_cancel(cancel_reason reason) noexcept = 0;
@@ -177,7 +179,6 @@ private:
     void complete_contended() noexcept;
     [[noreturn]] void rethrow_failure();
     void join_unfinished();
-    void await_completion(bool is_due) const noexcept;
 
     atomic<std::uintptr_t> word_{0};
     std::exception_ptr error_;

@@ -230,6 +230,9 @@ task_base::cancel_result task_base::request_cancel_here(cancel_reason const& rea
             return cancel_result::forward;
         }
         lock.set(k_requested);
+        if ((lock.bits() & k_awaiting) != 0) {
+            return cancel_result::kept;
+        }
         step = word.cancel();
     }
     if (step == wait_step::make_ready) {
@@ -238,8 +241,8 @@ task_base::cancel_result task_base::request_cancel_here(cancel_reason const& rea
     return cancel_result::delivered;
 }
 
-// A task that awaits another one passes the request on, and so on down the chain: a loop, as chains may be long. Tasks
-// that await each other in a circle (a deadlock) have the request delivered to the one that was asked.
+// A task that awaits another one passes the request on, and so on down the chain: a loop, as chains may be long. Of
+// tasks that await each other in a circle (a deadlock) one gets it.
 bool task_base::request_cancel(cancel_reason reason) noexcept {
     auto target = state_ptr<task_base>::share(this);
     auto hare = target;
@@ -250,8 +253,8 @@ bool task_base::request_cancel(cancel_reason reason) noexcept {
         if (result == cancel_result::done_already && first) {
             return false;
         }
-        bool accepted = result == cancel_result::delivered;
-        bool in_circle = false;
+        bool accepted = result == cancel_result::delivered || result == cancel_result::kept;
+        bool in_circle = result == cancel_result::kept;
         if (result == cancel_result::forward) {
             if (forward_to->is_task()) {
                 auto next = state_ptr<task_base>::share(static_cast<task_base*>(forward_to.get()));
@@ -269,26 +272,71 @@ bool task_base::request_cancel(cancel_reason reason) noexcept {
                 accepted = forward_to->request_cancel(reason);
             }
         }
-        if (!accepted && result != cancel_result::done_already) {
-            // What it awaits has ended already (the task is about to go on) or never will: the request is its own.
-            target->keep_request(in_circle);
+        if (in_circle) {
+            target->break_circle();
+        } else if (!accepted && result != cancel_result::done_already) {
+            target->keep_request();  // what it awaits has ended already, and the task is about to go on
         }
         return true;
     }
 }
 
-void task_base::keep_request(bool interrupt) noexcept {
+void task_base::keep_request() noexcept {
+    cancel_lock lock(*this);
+    lock.set(k_requested);
+}
+
+state_ptr<task_base> task_base::awaited_task() noexcept {
+    cancel_lock const lock(*this);
+    bool const waits = (lock.bits() & (k_forwarding | k_awaiting)) != 0;
+    return waits && awaiting_->is_task() ? state_ptr<task_base>::share(static_cast<task_base*>(awaiting_))
+                                         : state_ptr<task_base>{};
+}
+
+// Perhaps the way leads into a circle without this task.
+bool task_base::is_in_circle() noexcept {
+    auto next = awaited_task();
+    auto hare = next;
+    for (std::size_t hops = 1, next_mark = 2; next && next.get() != this; ++hops) {
+        next = next->awaited_task();
+        if (next.get() == hare.get()) {
+            return false;
+        }
+        if (hops == next_mark) {
+            hare = next;
+            next_mark *= 2;
+        }
+    }
+    return static_cast<bool>(next);
+}
+
+void task_base::break_circle() noexcept {
+    if (!is_in_circle()) {
+        return;
+    }
+    auto member = state_ptr<task_base>::share(this);
+    do {
+        if (member->leave_circle()) {
+            return;
+        }
+        member = member->awaited_task();
+    } while (member && member.get() != this);
+}
+
+bool task_base::leave_circle() noexcept {
     wait_step step = wait_step::nothing;
     {
         cancel_lock lock(*this);
-        lock.set(k_requested);
-        if (interrupt) {
-            step = word.cancel();
+        if ((lock.bits() & k_may_leave) == 0) {
+            return false;
         }
+        lock.set(k_requested);
+        step = word.cancel();
     }
     if (step == wait_step::make_ready) {
         make_ready();
     }
+    return true;
 }
 
 void task_base::cancel_for_shutdown() noexcept {
@@ -386,23 +434,26 @@ cancel_reason task_base::reason_of_request() noexcept {
 }
 
 bool task_base::start_forwarding_cancel(shared_state_base& target) noexcept {
+    return say_what_is_awaited(target, k_forwarding | k_may_leave, k_requested | k_shutting_down);
+}
+
+bool task_base::say_what_is_awaited(shared_state_base& target, std::uint32_t how, std::uint32_t unless) noexcept {
     awaiting_ = &target;
     std::uint32_t seen = cancel_.load(memory_order_relaxed);
     for (back_off wait;;) {
         if ((seen & k_locked) != 0) {
             wait.pause();
             seen = cancel_.load(memory_order_relaxed);
-        } else if ((seen & (k_requested | k_shutting_down)) != 0) {
+        } else if ((seen & unless) != 0) {
             return false;
-        } else if (cancel_.compare_exchange_weak(seen, seen | k_forwarding, memory_order_seq_cst,
-                                                 memory_order_relaxed)) {
+        } else if (cancel_.compare_exchange_weak(seen, seen | how, memory_order_seq_cst, memory_order_relaxed)) {
             return true;
         }
     }
 }
 
 void task_base::stop_forwarding_cancel() noexcept {
-    std::uint32_t seen = cancel_.fetch_and(~k_forwarding, memory_order_seq_cst);
+    std::uint32_t seen = cancel_.fetch_and(~(k_forwarding | k_awaiting | k_may_leave), memory_order_seq_cst);
     // Acquire: what the holder did with awaiting_ comes before the next target is written there.
     for (back_off wait; (seen & k_locked) != 0; seen = cancel_.load(memory_order_acquire)) {
         wait.pause();
@@ -420,9 +471,10 @@ void task_base::run_hooks_and_publish_awaiters() noexcept {
     awaited->call_hook();
     while (task_base* const awaiter = std::exchange(awaited->awaiter_in_place_, nullptr)) {
         awaiter->call_hook();
-        if (!awaiter->start_forwarding_cancel(*awaited)) {
+        // It has no wait that could be interrupted.
+        if (!awaiter->say_what_is_awaited(*awaited, k_forwarding, k_requested | k_shutting_down)) {
             awaiter->forward_pending_cancel(*awaited);
-            awaiter->start_forwarding_cancel(*awaited);
+            awaiter->say_what_is_awaited(*awaited, k_forwarding, 0);
         }
         awaited = awaiter;
     }

@@ -135,7 +135,7 @@ public:
     /// request itself unless others made one. True if others did.
     bool take_back_own_request(unsigned at_entry, bool pending_at_entry) noexcept;
     /// Makes a request that was delivered already pending again.
-    void rearm_cancel() noexcept { keep_request(false); }
+    void rearm_cancel() noexcept { keep_request(); }
     /// For the task itself: clears the request and throws it.
     [[noreturn]] void deliver_cancel();
     /// Every suspension point throws from now on.
@@ -146,6 +146,14 @@ public:
     /// For the task itself: while it waits for `target`, a request goes to `target`. False if a request is pending.
     bool start_forwarding_cancel(shared_state_base& target) noexcept;
     void stop_forwarding_cancel() noexcept;
+    /// For the task itself, which has passed its cancellation on to `target`: waits for the end of that, and no request
+    /// ends the wait. False if `target` waits for this task in turn: then it is left, if it `may_be_left`; else one of the
+    /// others in that circle leaves.
+    bool await_end(shared_state_base& target, bool may_be_left) noexcept;
+    /// If this task and others wait for each other's ends in a circle, one of them that may leave is interrupted.
+    void break_circle() noexcept;
+    /// For the task itself: was a request made that has not been delivered?
+    bool has_request() const noexcept { return (cancel_.load(memory_order_seq_cst) & k_requested) != 0; }
     /// For the task itself: cancels `target` in its own place, if that is not done yet.
     void forward_pending_cancel(shared_state_base& target) noexcept;
 
@@ -301,27 +309,40 @@ private:
     /// False if there is none.
     COIR_COLD bool unshield_deeper() noexcept;
 
-    // cancel_: the lock of the request, three flags, and the count of requests.
-    //   k_forwarding   set by the task itself, never while somebody holds the lock, after it has written awaiting_;
-    //                  cleared by it at any time, whereupon it waits for a holder of the lock: that one may still be
-    //                  about to take its reference to *awaiting_. So a join costs two read-modify-writes, not four.
+    // cancel_: the lock of the request, flags, and the count of requests.
+    //   k_forwarding   it waits for *awaiting_, to which requests go
+    //   k_awaiting     it waits for *awaiting_, to which a request has gone; more of them stay here
+    //   k_may_leave    with either: break_circle() may end the wait
+    // These three are set by the task itself, never while somebody holds the lock, after it has written awaiting_; cleared
+    // by it at any time, whereupon it waits for a holder of the lock: that one may still be about to take its reference to
+    // *awaiting_. So a join costs two read-modify-writes, not four.
+    //
+    // Circles. Who waits for a task in one of these ways first says so, then prepares its wait, and then looks for a
+    // circle (in get(): if somebody has interrupted it meanwhile). Of those that close a circle the last one sees it
+    // whole, or a request that comes later does: an edge goes only when its target has ended, or by an interruption.
     static constexpr std::uint32_t k_locked = 1;
     static constexpr std::uint32_t k_requested = 2;
     static constexpr std::uint32_t k_shutting_down = 4;
     static constexpr std::uint32_t k_forwarding = 8;
-    static constexpr std::uint32_t k_one_request = 16;
-    static constexpr unsigned k_count_shift = 4;
+    static constexpr std::uint32_t k_awaiting = 16;
+    static constexpr std::uint32_t k_may_leave = 32;
+    static constexpr std::uint32_t k_one_request = 64;
+    static constexpr unsigned k_count_shift = 6;
 
     class cancel_lock;
 
-    enum class cancel_result : std::uint8_t { done_already, delivered, forward };
+    enum class cancel_result : std::uint8_t { done_already, delivered, kept, forward };
     cancel_result request_cancel_here(cancel_reason const& reason, state_ptr<shared_state_base>& forward_to) noexcept;
     void keep_reason_of(cancel_reason const& reason) noexcept;  // under the lock
     // Of this task and of all that wait below it on this stack: calls their hooks, and lets them forward from now on.
     void run_hooks_and_publish_awaiters() noexcept;
     void call_hook() noexcept;
-    /// A request that could not be passed on stays here. `interrupt`: also ends the present wait.
-    void keep_request(bool interrupt) noexcept;
+    /// A request that could not be passed on stays here.
+    void keep_request() noexcept;
+    bool say_what_is_awaited(shared_state_base& target, std::uint32_t how, std::uint32_t unless) noexcept;
+    state_ptr<task_base> awaited_task() noexcept;
+    bool is_in_circle() noexcept;
+    bool leave_circle() noexcept;
 
     atomic<std::uint32_t> cancel_{0};
     atomic<run_state> run_state_{run_state::created};
@@ -332,7 +353,7 @@ private:
     std::uint64_t id_;
     std::uint64_t parent_id_;
     shared_state_base* parent_;              // perhaps gone: see parent()
-    shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding is set
+    shared_state_base* awaiting_ = nullptr;  // valid under cancel_'s lock while k_forwarding or k_awaiting is set
     atomic<wait_subject const*> waits_for_{nullptr};
     suspension_hook* hook_ = nullptr;
     time_limit* limits_ = nullptr;           // the last one entered first; under cancel_'s lock

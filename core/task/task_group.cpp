@@ -53,7 +53,7 @@ bool await_one(shared_state_base& state) {
 task_group::~task_group() {
     cancel_shield const shield;
     abort();
-    await_children();
+    await_children(true);
 }
 
 // Before the child can run: in a group that is over it never does.
@@ -148,25 +148,29 @@ void task_group::on_failure() noexcept {
     }
 }
 
-// True if a cancellation of the calling task came while children were still alive; it has not been delivered.
-bool task_group::await_children() {
+// `aborted`: they were cancelled. True if a cancellation of the calling task came while children were still alive; it
+// has not been delivered.
+bool task_group::await_children(bool aborted) {
     std::optional<cancel_shield> shield;  // from the first one on
     for (;;) {
-        switch (await_some()) {
+        switch (await_some(aborted)) {
         case awaited::nobody:
             return shield.has_value();
         case awaited::somebody:
             break;
         case awaited::interrupted:
             abort();
+            aborted = true;
             shield.emplace();
             break;
         }
     }
 }
 
-// For all that have not ended; without the memory to do that at once, for one of them.
-task_group::awaited task_group::await_some() {
+// For all that have not ended; without the memory to do that at once, for one of them. Of those that were cancelled one
+// may wait for the calling task's own end: await_end() sees to it that it does no longer.
+task_group::awaited task_group::await_some(bool aborted) {
+    task_base* const self = aborted ? detail::current_task_or_null() : nullptr;
     try {
         child_list children;
         bool copied = false;
@@ -179,6 +183,12 @@ task_group::awaited task_group::await_some() {
         }
         if (pending.empty()) {
             return awaited::nobody;
+        }
+        if (self != nullptr) {
+            for (shared_state_base* const child : pending) {
+                self->await_end(*child, false);
+            }
+            return awaited::somebody;
         }
         detail::wait_many wait(pending, detail::wait_many::until::all);
         return wait.run() ? awaited::interrupted : awaited::somebody;
@@ -193,6 +203,10 @@ task_group::awaited task_group::await_some() {
             return awaited::nobody;
         }
         next = *running;
+    }
+    if (self != nullptr) {
+        self->await_end(*next, false);
+        return awaited::somebody;
     }
     return await_one(*next) ? awaited::interrupted : awaited::somebody;
 }

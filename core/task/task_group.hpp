@@ -82,9 +82,9 @@ private:
     void on_failure() noexcept;
     /// As cancel(), unless the children have been cancelled already, by that or by a failure.
     void abort() noexcept;
-    bool await_children();
+    bool await_children(bool aborted = false);
     enum class awaited : unsigned char { nobody, somebody, interrupted };
-    awaited await_some();
+    awaited await_some(bool aborted);
     void copy_children(child_list& to, bool& mark);
     child_list children_without_failing() noexcept;
     std::exception_ptr take_failures(std::exception_ptr body_error);

@@ -102,13 +102,4 @@ void wait_many::unlink_all() noexcept {
     }
 }
 
-void cancel_and_await(std::span<shared_state_base* const> states) {
-    for (shared_state_base* state : states) {
-        state->request_cancel(nullptr);
-    }
-    for (shared_state_base* state : states) {
-        state->wait_uncancelled();
-    }
-}
-
 }  // namespace coir::detail

@@ -55,7 +55,4 @@ private:
     waiter* who_ = nullptr;
 };
 
-/// Cancels all of them and waits until they have ended, come what may.
-void cancel_and_await(std::span<shared_state_base* const> states);
-
 }  // namespace coir::detail

@@ -2,11 +2,13 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/base/config.hpp>
+#include <coir/core/sched/explore.hpp>
 #include <coir/core/task/as_completed.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/gather.hpp>
 #include <coir/core/task/sleep.hpp>
 #include <coir/core/task/task.hpp>
+#include <coir/core/task/task_group.hpp>
 #include <coir/core/task/task_ref.hpp>
 #include <coir/core/task/timeout.hpp>
 #include <coir/core/task/wait.hpp>
@@ -532,27 +534,123 @@ TEST(cancel, reason_is_that_of_the_last_request) {
     });
 }
 
+// Tasks that await each other in a circle: member i calls awaits[i] with the next. None runs on another one's stack.
+class circle {
+public:
+    using await = void (*)(task<void>& next);
+
+    explicit circle(std::vector<await> awaits) : members_(awaits.size()) {
+        for (std::size_t i = 0; i < members_.size(); ++i) {
+            members_[i] = spawn([this, i, wait = awaits[i]] {
+                started_.fetch_add(1);
+                yield_until([&] { return closed_.load(); });
+                wait(members_[(i + 1) % members_.size()]);
+            });
+        }
+        yield_until([&] { return started_ == members_.size(); });
+        closed_ = true;
+        yield();
+        testing::wait_all_blocked();
+    }
+
+    task<void>& operator[](std::size_t i) { return members_[i]; }
+    void expect_all_cancelled() {
+        for (auto& member : members_) {
+            member.wait();
+            EXPECT_TRUE(member.cancelled());
+        }
+    }
+
+    // Ways to await.
+    static void by_get(task<void>& next) { next.get(); }
+    static void by_gather(task<void>& next) { gather(next); }
+    static void by_gather_settled(task<void>& next) { gather_settled(next); }
+    static void by_wait_for(task<void>& next) { wait_for(next, std::chrono::hours(1)); }
+    static void by_child_of_gather(task<void>& next) {
+        gather([&next] { next.get(); }, sleep_forever);
+    }
+    static void by_child_of_group(task<void>& next) {
+        scope([&next](task_group& group) {
+            group.spawn(sleep_forever);
+            group.spawn([&next] { gather(next); });
+        });
+    }
+    static void by_child_of_dying_group(task<void>& next) {
+        task_group group;
+        group.spawn([&next] { next.get(); });
+        sleep_forever();
+    }
+
+private:
+    std::vector<task<void>> members_;
+    std::atomic<std::size_t> started_{0};
+    std::atomic<bool> closed_{false};
+};
+
+std::vector<std::vector<circle::await>> circles() {
+    using c = circle;
+    return {{c::by_get, c::by_get},
+            {c::by_gather, c::by_gather},
+            {c::by_gather_settled, c::by_gather_settled},
+            {c::by_gather, c::by_get},
+            {c::by_get, c::by_gather, c::by_wait_for},
+            {c::by_gather, c::by_child_of_gather, c::by_gather_settled},
+            {c::by_child_of_gather, c::by_get},
+            {c::by_child_of_gather, c::by_child_of_group, c::by_child_of_dying_group},
+            {c::by_child_of_gather},
+            {c::by_child_of_group},
+            {c::by_child_of_dying_group}};
+}
+
 TEST(cancel, circle_of_awaiting_tasks_ends_when_one_is_cancelled) {
+    on_one_and_four_workers([] {
+        for (auto const& awaits : circles()) {
+            for (std::size_t first = 0; first < awaits.size(); ++first) {
+                circle members(awaits);
+                members[first].cancel();
+                members.expect_all_cancelled();
+            }
+        }
+    });
+}
+
+TEST(cancel, circle_of_awaiting_tasks_ends_when_all_are_cancelled_at_once) {
+    on_one_and_four_workers([] {
+        for (auto const& awaits : circles()) {
+            circle members(awaits);
+            for (std::size_t i = 0; i < awaits.size(); ++i) {
+                members[i].cancel();
+            }
+            members.expect_all_cancelled();
+        }
+    });
+}
+
+TEST(cancel, circle_of_awaiting_tasks_is_ended_by_the_shutdown) {
+    for (unsigned const workers : {1u, 4u}) {
+        for (auto const& awaits : circles()) {
+            std::unique_ptr<circle> members;
+            run(runtime_options{.workers = workers}, [&] { members = std::make_unique<circle>(awaits); });
+            members->expect_all_cancelled();
+        }
+    }
+}
+
+TEST(cancel, circle_that_a_cancelled_task_closes_ends) {
     on_one_and_four_workers([] {
         task<void> a;
         task<void> b;
-        std::atomic<int> started{0};  // none may be run on the other one's stack
-        std::atomic<bool> made{false};
+        event closed;
         a = spawn([&] {
-            started.fetch_add(1);
-            yield_until([&] { return made.load(); });
+            closed.wait();
             b.get();
         });
         b = spawn([&] {
-            started.fetch_add(1);
-            yield_until([&] { return made.load(); });
+            closed.set();
+            yield_until_waiting(a);
+            current_task().cancel();
             a.get();
         });
-        yield_until([&] { return started == 2; });
-        made = true;
-        yield_until_waiting(a);
-        yield_until_waiting(b);
-        a.cancel();
         a.wait();
         b.wait();
         EXPECT_TRUE(a.cancelled());
@@ -560,31 +658,27 @@ TEST(cancel, circle_of_awaiting_tasks_ends_when_one_is_cancelled) {
     });
 }
 
-TEST(cancel, circle_of_awaiting_tasks_is_ended_by_the_shutdown) {
-    for (unsigned const workers : {1u, 4u}) {
-        auto a = std::make_unique<task<void>>();
-        auto b = std::make_unique<task<void>>();
-        run(runtime_options{.workers = workers}, [&] {
-            std::atomic<int> started{0};  // none may be run on the other one's stack
-            std::atomic<bool> made{false};
-            *a = spawn([&] {
-                started.fetch_add(1);
-                yield_until([&] { return made.load(); });
-                b->get();
+// The one below has no wait that could be interrupted, so it is not to be chosen.
+TEST(cancel, circle_with_a_task_that_runs_in_the_place_of_another_ends) {
+    on_one_and_four_workers([] {
+        for (bool const cancel_the_upper : {false, true}) {
+            task<void> lower;
+            task<void> upper;
+            event made;
+            lower = spawn([&] {
+                made.wait();
+                upper = spawn([&] { lower.get(); });
+                upper.get();
             });
-            *b = spawn([&] {
-                started.fetch_add(1);
-                yield_until([&] { return made.load(); });
-                a->get();
-            });
-            yield_until([&] { return started == 2; });
-            made = true;
-            yield_until_waiting(*a);
-            yield_until_waiting(*b);
-        });
-        EXPECT_TRUE(a->cancelled());
-        EXPECT_TRUE(b->cancelled());
-    }
+            made.set();
+            yield_until_waiting(lower);
+            testing::wait_all_blocked();
+            (cancel_the_upper ? upper : lower).cancel();
+            lower.wait();
+            EXPECT_TRUE(lower.cancelled());
+            EXPECT_TRUE(upper.cancelled());
+        }
+    });
 }
 
 TEST(cancel, shutdown_throws_at_every_suspension_point) {
