@@ -13,6 +13,7 @@
 #include <new>
 #include <string>
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 namespace coir::detail {
@@ -28,9 +29,27 @@ constexpr int k_quiet_ticks = 10;
 constexpr auto k_ask_again = std::chrono::milliseconds(200);
 constexpr auto k_ask_no_more = std::chrono::minutes(1);
 
-void write_report(worker const& w, std::string const& task, std::chrono::nanoseconds kept) noexcept {
+// Waits until standard error takes a line without keeping its writer: a pipe may be full. False if it does not by the
+// time when the runtime ends, which does not wait for it.
+bool may_write(std::atomic<bool> const& stopping) noexcept {
+    pollfd out{::fileno(stderr), POLLOUT, 0};
+    bool last_look = false;
+    while (::poll(&out, 1, last_look ? 0 : static_cast<int>(k_tick.count())) == 0) {
+        if (last_look) {
+            return false;
+        }
+        last_look = stopping.load(std::memory_order_acquire);
+    }
+    return true;
+}
+
+void write_report(worker const& w, std::string const& task, std::chrono::nanoseconds kept,
+                  std::atomic<bool> const& stopping) noexcept {
     try {
         std::string const place = place_of_thread(w.thread_id());
+        if (!may_write(stopping)) {
+            return;
+        }
         auto const milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(kept).count();
         std::fprintf(stderr, "coir: task '%s' has kept worker %u for %lld ms without a suspension; it is %s\n",
                      task.c_str(), w.index(), static_cast<long long>(milliseconds), place.c_str());
@@ -192,7 +211,7 @@ bool monitor::report(worker& w, watched& state, std::chrono::nanoseconds kept) n
         state.writing.store(true, std::memory_order_relaxed);
         state.writer = std::thread([this, &w, &state, kept, name = task->name()] {
             name_this_thread(home_.name_of_threads(), "stall");
-            write_report(w, name, kept);
+            write_report(w, name, kept, stopping_);
             state.writing.store(false, std::memory_order_release);
         });
     } catch (std::exception const&) {

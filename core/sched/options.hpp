@@ -40,7 +40,7 @@ struct runtime_options {
     std::function<void(task_ref, std::exception_ptr)> on_unhandled_exception = {};
 
     /// A task that keeps its worker for longer is reported on stderr, with the place where it is; what computes in fork_join()
-    /// and the parallel loops too. 0: never.
+    /// and the parallel loops too. 0: never. Negative: an error.
     std::chrono::nanoseconds stall_threshold = std::chrono::milliseconds(100);
 
     /// The first Ctrl-C cancels the main task, so that run() throws `cancelled` unless it catches that; the second ends the

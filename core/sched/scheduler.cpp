@@ -101,6 +101,9 @@ runtime_options scheduler::checked(runtime_options options) {
         throw std::invalid_argument("runtime_options: " + std::to_string(options.workers) +
                                     " workers asked for, at most 1024 are possible");
     }
+    if (options.stall_threshold.count() < 0) {
+        throw std::invalid_argument("runtime_options: stall_threshold must not be negative; 0 turns the reports off");
+    }
     return options;
 }
 

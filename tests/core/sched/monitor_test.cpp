@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -297,66 +298,97 @@ TEST(stall_report, asks_a_thread_that_needs_no_lock_to_answer) {
     other.join();
 }
 
-// Does a thread wait to write to standard error? The kernel's word: number of the call (1 is write), first argument.
-bool somebody_writes_errors() {
+// Is there a thread that writes a report, or waits to?
+bool somebody_reports() {
     namespace fs = std::filesystem;
     for (auto const& thread : fs::directory_iterator("/proc/self/task")) {
-        std::string line;
-        std::getline(std::ifstream(thread.path() / "syscall"), line);
-        if (line.starts_with(std::to_string(SYS_write) + " 0x2 ")) {
+        std::string name;
+        std::getline(std::ifstream(thread.path() / "comm"), name);
+        if (name.ends_with("stall")) {
             return true;
         }
     }
     return false;
 }
 
+// Standard error as a pipe that is full, while it lives.
+class clogged_errors {
+public:
+    clogged_errors() {
+        EXPECT_EQ(::pipe2(ends_, O_CLOEXEC | O_NONBLOCK), 0);
+        std::string const filling(4096, '.');
+        for (std::size_t size = filling.size(); size != 0;) {
+            size = ::write(ends_[1], filling.data(), size) > 0 ? size : size / 2;
+        }
+        EXPECT_EQ(::fcntl(ends_[1], F_SETFL, 0), 0);  // whoever writes waits
+        saved_ = ::dup(2);
+        ::dup2(ends_[1], 2);
+    }
+    clogged_errors(clogged_errors const&) = delete;
+    clogged_errors& operator=(clogged_errors const&) = delete;
+    ~clogged_errors() {
+        ::dup2(saved_, 2);
+        ::close(saved_);
+        ::close(ends_[0]);
+        ::close(ends_[1]);
+    }
+    // What is in it by now.
+    std::string read() {
+        std::string text;
+        char buffer[4096];
+        for (ssize_t size = 0; (size = ::read(ends_[0], buffer, sizeof buffer)) > 0;) {
+            text.append(buffer, static_cast<std::size_t>(size));
+        }
+        return text;
+    }
+
+private:
+    int ends_[2] = {-1, -1};
+    int saved_ = -1;
+};
+
 // Whatever keeps the report from being written, here a pipe that is full: the monitor goes on.
 TEST(stall_report, that_nobody_reads_does_not_keep_the_monitor) {
-    int ends[2];
-    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    std::string const filling(4096, '.');
-    for (std::size_t size = filling.size(); size != 0;) {
-        size = ::write(ends[1], filling.data(), size) > 0 ? size : size / 2;
-    }
-    ASSERT_EQ(::fcntl(ends[1], F_SETFL, 0), 0);  // whoever writes waits
-    int const saved = ::dup(2);
-    ::dup2(ends[1], 2);
+    clogged_errors errors;
     std::string report;
-    std::atomic<bool> over{false};
-    std::thread reader;
-    {
-        runtime home(runtime_options{.workers = 1, .stall_threshold = 20ms});
-        auto t = home.spawn(task_options{.name = "clogger"}, [&] {
-            EXPECT_TRUE(compute_until([] { return somebody_writes_errors(); }));
-            // The worker is handed over by the monitor only: nothing was ready when this began.
-            std::atomic<bool> ran{false};
-            blocking([&] {
-                auto const other = home.spawn([&ran] { ran = true; });
-                EXPECT_TRUE(compute_until([&] {
-                    std::this_thread::yield();
-                    return ran.load();
-                }));
-            });
-        });
-        t.wait();
-        EXPECT_TRUE(somebody_writes_errors());
-        reader = std::thread([&] {
-            for (ssize_t size = 0; size > 0 || !over;) {
-                char buffer[4096];
-                size = std::max<ssize_t>(::read(ends[0], buffer, sizeof buffer), 0);
-                report.append(buffer, static_cast<std::size_t>(size));
+    runtime home(runtime_options{.workers = 1, .stall_threshold = 20ms});
+    auto t = home.spawn(task_options{.name = "clogger"}, [&] {
+        EXPECT_TRUE(compute_until([] { return somebody_reports(); }));
+        // The worker is handed over by the monitor only: nothing was ready when this began.
+        std::atomic<bool> ran{false};
+        blocking([&] {
+            auto const other = home.spawn([&ran] { ran = true; });
+            EXPECT_TRUE(compute_until([&] {
                 std::this_thread::yield();
-            }
+                return ran.load();
+            }));
         });
+    });
+    t.wait();
+    EXPECT_TRUE(somebody_reports());
+    while (somebody_reports()) {
+        report += errors.read();
+        std::this_thread::yield();
     }
-    over = true;
-    reader.join();
-    ::dup2(saved, 2);
-    ::close(saved);
-    ::close(ends[0]);
-    ::close(ends[1]);
+    report += errors.read();
     // Once, but for a worker that has no core when the task is back.
     EXPECT_GE(count_of(report, "'clogger' has kept worker 0"), 1u) << report;
+}
+
+TEST(stall_report, that_nobody_reads_does_not_keep_the_shutdown) {
+    clogged_errors const errors;
+    runtime home(runtime_options{.workers = 1, .stall_threshold = 20ms});
+    home.block_on([] { EXPECT_TRUE(compute_until([] { return somebody_reports(); })); });
+    EXPECT_TRUE(somebody_reports());
+    home.shutdown();
+    EXPECT_FALSE(somebody_reports());
+}
+
+TEST(stall_report, needs_a_threshold_that_is_not_negative) {
+    EXPECT_THROW(runtime(runtime_options{.stall_threshold = -1ns}), std::invalid_argument);
+    EXPECT_THROW(run(runtime_options{.stall_threshold = std::chrono::nanoseconds::min()}, [] {}),
+                 std::invalid_argument);
+    run(runtime_options{.stall_threshold = std::chrono::nanoseconds::max()}, [] {});
 }
 
 // For AddressSanitizer, which keeps local variables off the stack to see who uses them after a return. After an exception it
