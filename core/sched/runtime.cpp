@@ -9,6 +9,8 @@
 #include <coir/core/base/errors.hpp>
 #include <coir/core/base/tls.hpp>
 
+#include <cstdio>
+#include <cstdlib>
 #include <new>
 #include <optional>
 #include <system_error>
@@ -20,7 +22,14 @@ runtime::runtime(runtime_options options) : scheduler_(new detail::scheduler(std
 }
 
 runtime::~runtime() {
-    shutdown();
+    try {
+        shutdown();
+    } catch (invalid_state const&) {
+        std::fputs(
+            "coir: a runtime was destroyed by one of its own tasks, for the end of which it would have to wait\n",
+            stderr);
+        std::abort();
+    }
 }
 
 void runtime::destroyer::operator()(detail::scheduler* s) const noexcept {

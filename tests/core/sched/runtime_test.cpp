@@ -9,6 +9,7 @@
 #include <coir/core/task/task_ref.hpp>
 #include <coir/sync/event.hpp>
 
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
@@ -286,6 +287,20 @@ TEST(runtime, ends_in_a_task_of_another_one_whose_other_tasks_go_on) {
 TEST(runtime, cannot_be_shut_down_by_its_own_task_that_blocks_its_thread) {
     runtime home(runtime_options{.workers = 1});
     home.block_on([&] { blocking([&] { EXPECT_THROW(home.shutdown(), invalid_state); }); });
+}
+
+class runtime_of_its_own_task : public ::testing::Test {
+protected:
+    void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(runtime_of_its_own_task, ends_the_process_with_a_message_when_that_destroys_it) {
+    EXPECT_EXIT(
+        {
+            auto home = std::make_unique<runtime>(runtime_options{.workers = 1});
+            home->block_on([&home] { home.reset(); });
+        },
+        ::testing::KilledBySignal(SIGABRT), "destroyed by one of its own tasks");
 }
 
 }  // namespace
