@@ -105,8 +105,8 @@ public:
     }
 
     /// How many values wait to be received, with those that are missed already.
-    std::uint64_t size() const noexcept {
-        std::lock_guard const guard(state_->lock);
+    std::uint64_t size() const {
+        std::lock_guard const guard(checked().lock);
         return state_->next - next_;
     }
 
@@ -122,7 +122,7 @@ private:
         typename detail::broadcast_state<T>::value value;
         std::uint64_t missed = 0;
         {
-            std::lock_guard const guard(state_->lock);
+            std::lock_guard const guard(checked().lock);
             if (next_ == state_->next) {
                 if (state_->closed) {
                     return progress::closed;
@@ -160,7 +160,7 @@ private:
                         continue;
                     }
                     {
-                        std::lock_guard const guard(state_->lock);
+                        std::lock_guard const guard(checked().lock);
                         state_->waiters.erase(wait.node);
                     }
                     wait.throw_if_cancelled();
@@ -169,6 +169,13 @@ private:
             }
             return now == progress::done ? channel_status::success : channel_status::closed;
         }
+    }
+
+    detail::broadcast_state<T>& checked() const {
+        if (state_ == nullptr) {
+            throw invalid_state("broadcast_receiver: moved from");
+        }
+        return *state_;
     }
 
     std::shared_ptr<detail::broadcast_state<T>> state_;

@@ -68,9 +68,9 @@ public:
     }
 
     /// The latest value, which then counts as seen. Does not suspend.
-    T get() { return *state_->latest(&seen_); }
+    T get() { return *checked().latest(&seen_); }
     /// The same without a copy: the value stays as it is while the pointer lives.
-    std::shared_ptr<T const> get_shared() { return state_->latest(&seen_); }
+    std::shared_ptr<T const> get_shared() { return checked().latest(&seen_); }
 
     /// Waits until a value was set that was not seen, and returns how many were since: all but the last are skipped. 0 when
     /// the watch is closed and the last value was seen. Suspends. Throws `cancelled`, and then has seen nothing.
@@ -86,8 +86,8 @@ public:
         return changed_until(count, detail::deadline_after(clock::now(), d));
     }
     /// Was a value set that was not seen? Never waits.
-    bool has_changed() const noexcept {
-        std::lock_guard const guard(state_->lock);
+    bool has_changed() const {
+        std::lock_guard const guard(checked().lock);
         return state_->version != seen_;
     }
 
@@ -117,7 +117,7 @@ private:
             detail::wait_point wait(deadline);
             wait.is_for(detail::k_waits_for_change, state_.get());
             {
-                std::lock_guard const guard(state_->lock);
+                std::lock_guard const guard(checked().lock);
                 if (state_->version != seen_) {
                     count = state_->version - std::exchange(seen_, state_->version);
                     return channel_status::success;
@@ -131,12 +131,19 @@ private:
                 continue;
             }
             {
-                std::lock_guard const guard(state_->lock);
+                std::lock_guard const guard(checked().lock);
                 state_->waiters.erase(wait.node);
             }
             wait.throw_if_cancelled();
             return channel_status::timeout;
         }
+    }
+
+    detail::watch_state<T>& checked() const {
+        if (state_ == nullptr) {
+            throw invalid_state("watch_receiver: moved from");
+        }
+        return *state_;
     }
 
     std::shared_ptr<detail::watch_state<T>> state_;

@@ -82,8 +82,13 @@ public:
         std::size_t index_ = 0;
     };
 
-    /// Waits for the first one.
-    iterator begin() { return iterator(*this); }
+    /// Waits for the first one. Throws invalid_state if the range was moved from.
+    iterator begin() {
+        if (queue_ == nullptr) {
+            detail::throw_no_state("coir::as_completed: the range was moved from");
+        }
+        return iterator(*this);
+    }
     std::default_sentinel_t end() const noexcept { return {}; }
 
     // For the library.

@@ -35,9 +35,13 @@ private:
 
 }  // namespace detail
 
-/// A call that was asked for. Copyable; dropping it changes nothing.
+/// A call that was asked for. Copyable (to move is to copy); dropping it changes nothing.
 class call_handle {
 public:
+    call_handle(call_handle const&) = default;
+    call_handle& operator=(call_handle const&) = default;
+    ~call_handle() = default;
+
     /// Takes the call back. False, and nothing happens, if it has begun, has ended, or was cancelled already. From any
     /// thread. Does not suspend.
     bool cancel() const;

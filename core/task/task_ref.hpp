@@ -25,11 +25,14 @@ enum class task_state : std::uint8_t {
     cancelled,  ///< ended by cancellation
 };
 
-/// A copyable reference to a task. Keeps the task's record, not the task: it neither waits for it nor cancels it when it
-/// goes. May be used from any thread; nothing here suspends.
+/// A copyable reference to a task (to move is to copy). Keeps the task's record, not the task: it neither waits for it
+/// nor cancels it when it goes. May be used from any thread; nothing here suspends.
 class task_ref {
 public:
     explicit task_ref(detail::state_ptr<detail::task_base> state) noexcept : state_(std::move(state)) {}
+    task_ref(task_ref const&) = default;
+    task_ref& operator=(task_ref const&) = default;
+    ~task_ref() = default;
 
     /// The name it was given, or "task-<id>".
     std::string name() const { return state_->name(); }

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace coir {
@@ -143,6 +144,17 @@ TEST(broadcast, serves_plain_threads_and_tasks) {
     thread.join();
     EXPECT_EQ(in_thread, 500);
     EXPECT_EQ(t.get(), 500);
+}
+
+TEST(broadcast, receiver_that_was_moved_from_refuses) {
+    broadcast<int> b(1);
+    auto first = b.subscribe();
+    auto second = std::move(first);
+    b.push(7);
+    EXPECT_THROW(first.pop(), invalid_state);  // NOLINT(bugprone-use-after-move): what this is about
+    EXPECT_THROW(first.try_pop(), invalid_state);
+    EXPECT_THROW(first.size(), invalid_state);
+    EXPECT_EQ(second.pop(), 7);
 }
 
 }  // namespace

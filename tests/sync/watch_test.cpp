@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace coir {
 namespace {
@@ -126,6 +127,16 @@ TEST(watch, serves_plain_threads_and_tasks) {
     thread.join();
     EXPECT_EQ(in_thread, 500);
     EXPECT_EQ(t.get(), 500);
+}
+
+TEST(watch, receiver_that_was_moved_from_refuses) {
+    watch<int> w(1);
+    auto first = w.subscribe();
+    auto const second = std::move(first);
+    EXPECT_THROW(first.get(), invalid_state);  // NOLINT(bugprone-use-after-move): what this is about
+    EXPECT_THROW(first.has_changed(), invalid_state);
+    EXPECT_THROW(first.changed(), invalid_state);
+    EXPECT_FALSE(second.has_changed());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace coir {
@@ -150,6 +151,17 @@ TEST(as_completed, blocks_a_plain_thread) {
     }
     setter.join();
     EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST(as_completed, that_was_moved_from_refuses) {
+    run([] {
+        std::vector<task<int>> tasks;
+        tasks.push_back(spawn([] { return 7; }));
+        auto first = as_completed(tasks);
+        auto second = std::move(first);
+        EXPECT_THROW(first.begin(), invalid_state);  // NOLINT(bugprone-use-after-move): what this is about
+        EXPECT_EQ(second.begin()->get(), 7);
+    });
 }
 
 }  // namespace

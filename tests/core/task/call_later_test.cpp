@@ -4,6 +4,7 @@
 #include "tests/support/running.hpp"
 
 #include <atomic>
+#include <utility>
 #include <vector>
 
 namespace coir {
@@ -85,6 +86,15 @@ TEST(call_later, is_dropped_by_the_shutdown) {
 
 TEST(call_soon, outside_of_a_runtime_throws) {
     EXPECT_THROW(call_soon([] {}), no_running_runtime);
+}
+
+TEST(call_later, handle_may_be_used_after_it_was_moved) {
+    run([] {
+        auto first = call_later(k_long_time, [] { ADD_FAILURE(); });
+        auto const second = std::move(first);
+        EXPECT_TRUE(first.cancel());  // NOLINT(bugprone-use-after-move): what this is about
+        EXPECT_TRUE(second.cancelled());
+    });
 }
 
 }  // namespace

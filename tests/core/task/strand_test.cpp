@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace coir {
@@ -252,6 +253,15 @@ TEST(strand, shutdown_ends_those_that_wait_for_their_turn) {
             EXPECT_TRUE(t.cancelled());
         }
     }
+}
+
+TEST(strand, is_the_same_after_it_was_moved) {
+    run([] {
+        strand first;
+        strand const second = std::move(first);
+        EXPECT_EQ(first, second);  // NOLINT(bugprone-use-after-move): what this is about
+        EXPECT_EQ(spawn(task_options{.strand = first}, [] { return 7; }).get(), 7);
+    });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace coir {
@@ -124,6 +125,17 @@ TEST(task_ref, cancels_from_anywhere) {
         t.wait();
         EXPECT_TRUE(t.cancelled());
         EXPECT_FALSE(ref.cancel());
+    });
+}
+
+TEST(task_ref, refers_to_its_task_after_it_was_moved) {
+    run([] {
+        auto t = spawn([] {});
+        task_ref first = t.ref();
+        task_ref const second = std::move(first);
+        EXPECT_EQ(first, second);  // NOLINT(bugprone-use-after-move): what this is about
+        EXPECT_EQ(first.name(), t.name());
+        EXPECT_TRUE(first.cancel());
     });
 }
 
