@@ -640,17 +640,20 @@ TEST(cancel, circle_that_a_cancelled_task_closes_ends) {
     on_one_and_four_workers([] {
         task<void> a;
         task<void> b;
+        event made;
         event closed;
         a = spawn([&] {
             closed.wait();
             b.get();
         });
         b = spawn([&] {
+            made.wait();
             closed.set();
             yield_until_waiting(a);
             current_task().cancel();
             a.get();
         });
+        made.set();
         a.wait();
         b.wait();
         EXPECT_TRUE(a.cancelled());
