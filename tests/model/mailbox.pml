@@ -11,26 +11,26 @@
  *   give, send, take_away, complete pool.cpp, and worker_process.cpp: send_what_fits()
  *   keeper                          keeper.cpp: a worker's start is one step, and a message comes whole
  *
- * A look lasts as long as it likes: so it has no step of its own. A failed compare-exchange and the one that tries again are
- * one step, as the states that lie between them in a slot are passed in one order.
+ * A look lasts as long as it likes: so it has no step of its own. A failed compare-exchange and the one that tries
+ * again are one step, as the states that lie between them in a slot are passed in one order.
  *
- * Two jobs, each with somebody who submits it and waits for it, or both with the same: a plain thread, which sleeps at
- * the mailbox and then at the future, or a task, which sleeps at the future alone. One worker at a time: so both jobs may
- * go through one mailbox. What goes wrong is drawn first: a worker is killed between any two of its steps, job 1 is
- * cancelled by a third thread, or reaches its deadline, a sleep at the mailbox reaches its bound. None, one or two of
- * these come, each once and at any moment. As each comes alone, too, and none at all, none can hide that everybody else
- * has forgotten a sleeper. init has which go together: more at once takes too long.
+ * Two jobs, each with somebody who submits it and waits for it, or both with the same: a plain thread, which sleeps
+ * at the mailbox and then at the future, or a task, which sleeps at the future alone. One worker at a time: so both
+ * jobs may go through one mailbox. What goes wrong is drawn first: a worker is killed between any two of its steps,
+ * job 1 is cancelled by a third thread, or reaches its deadline, a sleep at the mailbox reaches its bound. None, one
+ * or two of these come, each once and at any moment. As each comes alone, too, and none at all, none can hide that
+ * everybody else has forgotten a sleeper. init has which go together: more at once takes too long.
  *
- * Holds, in every interleaving: whoever waits wakes; a job runs once at the most; its outcome is set once, and is its own
- * answer if one was sent and nobody gave the job up before; a job that its worker has not read does not die with it; no
- * worker is taken for one that answers out of turn; nothing is left in the pool.
+ * Holds, in every interleaving: whoever waits wakes; a job runs once at the most; its outcome is set once, and is its
+ * own answer if one was sent and nobody gave the job up before; a job that its worker has not read does not die with
+ * it; no worker is taken for one that answers out of turn; nothing is left in the pool.
  *
- * Wrong: 1 the sender overwrites the state instead of comparing it; 2 the receiver gives up by overwriting it; 3 who goes to
- * sleep looks for the outcome before it says so, not after; 4 the sender does not wake the sleeper; 5 rouse() wakes only if
- * it finds the sleeper asleep; 6 the keeper rouses the sleeper of a late job before the job has its outcome; 7 it does not look
- * into a dead worker's mailbox; 8 it takes a dead worker's job though somebody has the answer in hand; 9 it takes a job that
- * lies in the mailbox for one that was read; 10 it does not wait until the job was sent; 11 a waiter gives the next
- * job to a worker that has ended.
+ * Wrong: 1 the sender overwrites the state instead of comparing it; 2 the receiver gives up by overwriting it; 3 who
+ * goes to sleep looks for the outcome before it says so, not after; 4 the sender does not wake the sleeper; 5 rouse()
+ * wakes only if it finds the sleeper asleep; 6 the keeper rouses the sleeper of a late job before the job has its
+ * outcome; 7 it does not look into a dead worker's mailbox; 8 it takes a dead worker's job though somebody has the
+ * answer in hand; 9 it takes a job that lies in the mailbox for one that was read; 10 it does not wait until the job
+ * was sent; 11 it takes the job and calls the worker dead in two steps.
  */
 /* cc: -DSAFETY -DCOLLAPSE */
 /* pan: -E -m100000 */
@@ -249,19 +249,13 @@ inline send(w, j) {
     d_step { posted = false; io[w] = false }
 }
 
-#if WRONG == 11
-#define may_go_on(w, is_keeper) (!has_ended[w] || !is_keeper)
-#else
-#define may_go_on(w, is_keeper) (!has_ended[w])
-#endif
-
-inline carry_on(w, is_keeper) {
+inline carry_on(w) {
     atomic {
         if
         :: now[w] != busy
-        :: now[w] == busy && !may_go_on(w, is_keeper) /* bury() sees to it */
-        :: now[w] == busy && may_go_on(w, is_keeper) && nempty(queue) && !io[w] -> queue?next; give(w, next)
-        :: now[w] == busy && may_go_on(w, is_keeper) && empty(queue) -> now[w] = ready
+        :: now[w] == busy && has_ended[w] /* bury() sees to it */
+        :: now[w] == busy && !has_ended[w] && nempty(queue) && !io[w] -> queue?next; give(w, next)
+        :: now[w] == busy && !has_ended[w] && empty(queue) -> now[w] = ready
         fi
     }
     if
@@ -279,7 +273,7 @@ inline take_job_of(w) {
 }
 
 /* `message`: the job that it names. */
-inline take_answer(w, is_keeper, claimed) {
+inline take_answer(w, claimed) {
     d_step {
         if
         :: job_of[w] == message ->
@@ -294,7 +288,7 @@ inline take_answer(w, is_keeper, claimed) {
     :: message != 0 ->
         d_step { ours = !completing[message]; completing[message] = true }
         d_step { take_job_of(w); in_hand[w] = false }
-        carry_on(w, is_keeper);
+        carry_on(w);
         if
         :: ours -> complete(message)
         :: else
@@ -304,7 +298,7 @@ inline take_answer(w, is_keeper, claimed) {
     fi
 }
 
-inline take_mail(w, is_keeper) {
+inline take_mail(w) {
     d_step {
         if
         :: job_of[w] != 0 && !in_hand[w] && to_pool[w] == has_mail ->
@@ -315,7 +309,7 @@ inline take_mail(w, is_keeper) {
     if
     :: came ->
         d_step { came = false; message = answer_bytes[w]; answer_bytes[w] = 0 }
-        take_answer(w, is_keeper, true)
+        take_answer(w, true)
     :: else
     fi
 }
@@ -413,7 +407,7 @@ proctype waiter(byte j; byte other; mtype who) {
     fi;
     end_look(to_pool[w]);
     if
-    :: came -> take_mail(w, false)
+    :: came -> take_mail(w)
     :: else
     fi;
     w = 0;
@@ -498,11 +492,11 @@ inline bury(w) {
     has_ended[w] = true;
     /* read_channel() */
     if
-    :: up[w]?message -> take_answer(w, true, false)
+    :: up[w]?message -> take_answer(w, false)
     :: empty(up[w])
     fi;
 #if WRONG != 7
-    take_mail(w, true);
+    take_mail(w);
 #endif
     d_step {
         buried[w] = true;
@@ -516,6 +510,10 @@ inline bury(w) {
             take_job_of(w)
         :: else
         fi;
+#if WRONG == 11
+    }
+    d_step {
+#endif
         if
         :: now[w] != doomed -> now[w] = doomed; live--
         :: else
@@ -620,7 +618,7 @@ active proctype keeper() {
             :: else
             fi;
             d_step { ours = false; message = 0 }
-        :: message == 0 && w < WORKERS -> up[w]?message; take_answer(w, true, false)
+        :: message == 0 && w < WORKERS -> up[w]?message; take_answer(w, false)
         :: message == 0 && w > WORKERS -> w = w - WORKERS - 1; bury(w)
         :: message == 0 && w == WORKERS
         fi
@@ -647,13 +645,13 @@ init {
     atomic {
         if
         :: run waiter(1, 2, thread)
-        :: run waiter(1, 0, thread); run waiter(2, 0, task)
         :: may_cancel = true; may_be_late = true; run waiter(1, 0, thread)
-        :: may_cancel = true; may_stop_sleeping = true; run waiter(1, 0, thread)
-        :: may_die = true; may_stop_sleeping = true; run waiter(1, 0, thread)
         :: may_die = true; run waiter(1, 2, thread)
         :: may_be_late = true; run waiter(1, 2, thread)
+        :: may_cancel = true; may_stop_sleeping = true; run waiter(1, 0, thread)
+        :: may_die = true; may_stop_sleeping = true; run waiter(1, 0, thread)
         :: may_die = true; may_cancel = true; run waiter(1, 0, task)
+        :: run waiter(1, 0, thread); run waiter(2, 0, task)
         :: run waiter(1, 0, thread); run waiter(2, 0, thread)
         fi
     }
