@@ -9,7 +9,8 @@
 // nothing if soon after it
 //   - the worker has nothing to do: it would have come to the task itself; or
 //   - the thief has nothing to do, and the worker wakes somebody again: waking a thief takes longer than what there is to do.
-// Then the worker keeps the only task of its queue for a while: it wakes nobody for such a one, and thieves look past it.
+// Then the worker keeps the only task of its queue for a while, until it spawns one: it wakes nobody for such a one, and
+// thieves look past it.
 //
 // Roles
 //   worker   judges when its queue is empty, and when it has pushed the only task
@@ -38,6 +39,13 @@ public:
     void judge_by_idleness() noexcept { judge(taken_); }
     /// It has pushed the only task, and does not keep it.
     void judge_by_wake() noexcept { judge(thief_idle_); }
+
+    /// It has pushed something that is not to wait for its own turn: a new task.
+    void give_up_if_kept() noexcept {
+        if (is_kept()) [[unlikely]] {
+            give_up();
+        }
+    }
 
     /// Now and then.
     void forget_in_time() noexcept {

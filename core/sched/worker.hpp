@@ -275,8 +275,10 @@ private:
     }
     COIR_NOINLINE void push_for_all(task_base& task) noexcept;
     COIR_NOINLINE void push_into_full(task_base& task) noexcept;
+    // There is something for others, alone in the queue or not.
     void wake_another() noexcept {
         if (shared_) {
+            lone_.give_up_if_kept();
             wake_another_of_many();
         }
     }
