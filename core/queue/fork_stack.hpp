@@ -3,19 +3,24 @@
 
 // The calls that a worker has put off and others may take: newest first for the owner, oldest first for thieves. The
 // protocol is that of Cilk-5 (Frigo, Leiserson, Randall 1998, "THE"), its fence on the owner's side replaced by an
-// asymmetric one: a push and a pop are a handful of plain instructions, a theft is a lock and a system call.
+// asymmetric one: a push and a pop are a handful of plain instructions, a theft is a lock and a system call, which keeps the
+// owner as well (where the kernel has to interrupt a virtual processor, for some 10 µs). So a thief asks first: at its
+// next push the owner gives its oldest item away itself. A thief takes by force only from an owner that does not push.
 //
 // Roles
-//   owner    one thread: pushes and pops.
-//   thieves  any other threads: one at a time, under the lock.
+//   owner    one thread: pushes and pops, and gives when it was asked.
+//   thieves  any other threads: ask; take, one at a time, under the lock.
 //
 // Invariants
 //   1. The items lie in the slots [top, bottom). bottom is written by the owner only, top under the lock only.
 //   2. To take an item means to move an end over it and then to look at the other end, with a fence between. If owner and
 //      thief meet at the last item, at least one sees the other's move. A thief that does, moves back; an owner
-//      that does waits for the lock, behind which top has come to rest.
+//      that does waits for the lock, behind which top has come to rest. An owner that gives its oldest item away moves top
+//      under the lock, and need not look at itself.
 //   3. What thieves took are the oldest ones. So when the owner finds its newest item taken, nothing is left, and both ends
 //      start anew at 0.
+//   4. To ask is to make the next push fail, so it costs the owner nothing until then. A request may be lost (the owner sets the
+//      limit anew meanwhile) or come to nothing (the item is gone): who asks does not rely on it.
 //
 // Orderings
 //   O1  bottom: release in push (every store, as a thief may read any of them), acquire in take_oldest: the item, what it
@@ -50,7 +55,7 @@ public:
     /// False: there is no room, or none yet.
     COIR_ALWAYS_INLINE bool push(T* item) noexcept {
         std::uint32_t const bottom = bottom_.load(memory_order_relaxed);
-        if (bottom >= limit_) [[unlikely]] {
+        if (bottom >= limit_.load(memory_order_relaxed)) [[unlikely]] {
             return false;
         }
         slots_[bottom].store(item, memory_order_relaxed);
@@ -102,12 +107,32 @@ public:
                 start_anew();
             }
         }
-        limit_ = capacity;
+        limit_.store(capacity, memory_order_relaxed);
         bool const pushed = push(item);
         if (ask_always) {
-            limit_ = 0;
+            limit_.store(0, memory_order_relaxed);
         }
         return pushed;
+    }
+
+    /// When push() has refused: gives the oldest item to `give`, if a thief has asked for one.
+    template <class Give>
+    void give_if_asked(Give&& give) {
+        if (!asked_.load(memory_order_relaxed)) {
+            return;
+        }
+        asked_.store(false, memory_order_relaxed);
+        T* oldest = nullptr;
+        {
+            std::lock_guard const guard(lock_);
+            std::uint32_t const top = top_.load(memory_order_relaxed);
+            if (top >= bottom_.load(memory_order_relaxed)) {
+                return;
+            }
+            oldest = slots_[top].load(memory_order_relaxed);
+            top_.store(top + 1, fenced(memory_order_relaxed));
+        }
+        give(*oldest);
     }
 
     // --- anybody ---------------------------------------------------------------------------------------------------
@@ -116,6 +141,12 @@ public:
     bool holds_any() const noexcept { return bottom_.load(memory_order_relaxed) > top_.load(memory_order_relaxed); }
 
     // --- thieves ---------------------------------------------------------------------------------------------------
+
+    /// The owner is to give its oldest item away at its next push.
+    void ask() noexcept {
+        asked_.store(true, memory_order_relaxed);
+        limit_.store(0, memory_order_relaxed);
+    }
 
     /// Calls `give(item)` for the oldest item and takes it if that returns true. False: it did not, there is none, or
     /// somebody else is at it. What the owner does behind a take_all() or a failed pop() happens after the call.
@@ -162,11 +193,12 @@ private:
 
     // The owner's line.
     alignas(k_false_sharing_range) atomic<std::uint32_t> bottom_{0};
-    std::uint32_t limit_ = 0;
+    atomic<std::uint32_t> limit_{0};
     std::unique_ptr<atomic<T*>[]> slots_;
 
     // The thieves'.
     alignas(k_false_sharing_range) atomic<std::uint32_t> top_{0};
+    atomic<bool> asked_{false};
     Lock lock_;
 };
 

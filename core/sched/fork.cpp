@@ -56,6 +56,19 @@ void give_to_new_task(fork_record& call) {
     call.give_to(*made);  // perhaps it has run by now: only this task reads that
 }
 
+// One that was on the calling worker's stack.
+void give_away(fork_record& call) noexcept {
+    if (!shares_calls(current_task_or_null())) {
+        call.keep();
+        return;
+    }
+    try {
+        give_to_new_task(call);
+    } catch (std::bad_alloc const&) {
+        call.keep();
+    }
+}
+
 }  // namespace
 
 task_base* fork_record::kept() noexcept {
@@ -119,6 +132,7 @@ bool worker::put_off_slowly(fork_record& call) {
         return false;
     }
     home_.use_forks();
+    forks_.stack.give_if_asked(&give_away);
     bool const pushed = forks_.stack.push_slowly(&call, k_most_open_calls, seeded_);
     wake_another();
     return pushed;
@@ -131,17 +145,7 @@ void give_open_calls_away() noexcept {
 }
 
 COIR_NOINLINE void worker::give_all_open_calls_away() noexcept {
-    forks_.stack.take_all([this](fork_record& call) noexcept {
-        if (!shares_calls(current_task())) {
-            call.keep();
-            return;
-        }
-        try {
-            give_to_new_task(call);
-        } catch (std::bad_alloc const&) {
-            call.keep();
-        }
-    });
+    forks_.stack.take_all(&give_away);
 }
 
 // The oldest open call of another worker's current task, as a new task of that one's. Throws std::bad_alloc.

@@ -253,6 +253,7 @@ private:
     task_base* search() noexcept;
     task_base* steal_from_others() noexcept;
     task_base* take_call_of_others(unsigned first) noexcept;
+    task_base* ask_for_call(worker& victim) noexcept;
     bool spin_for_work() noexcept;
     bool anything_to_do() noexcept;
     bool anything_anywhere() noexcept;

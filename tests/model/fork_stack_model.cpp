@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Mirrors core/queue/fork_stack.hpp: an owner that puts calls off, two deep, and takes them back, or gives all away, while
-// two thieves take the oldest. An asymmetric fence is a full one on both sides here.
+// two thieves ask for the oldest and take it. An asymmetric fence is a full one on both sides here.
 // Holds: each call is run once, by somebody who sees what its owner wrote into it; an owner that does not get a call back
 // sees who has it.
 // Wrong variants: push without release, pop or take_oldest without their fence.
@@ -39,11 +39,21 @@ struct owner_and_thieves : rl::test_suite<owner_and_thieves, 3> {
         RL_ASSERT(stack.pop());
     }
 
+    // It becomes a task at once.
+    static void give_away(call& one) {
+        RL_ASSERT(!one.given.load(memory_order_relaxed));
+        one.given.store(true, memory_order_relaxed);
+        one.run();
+    }
+
     void put_off(call& one) {
         one.payload.store(1);
-        if (!stack.push(&one) && !stack.push_slowly(&one, k_deep + 1, false)) {
-            one.given.store(true, memory_order_relaxed);  // it becomes a task at once
-            one.run();
+        if (stack.push(&one)) {
+            return;
+        }
+        stack.give_if_asked(&give_away);
+        if (!stack.push_slowly(&one, k_deep + 1, false)) {
+            give_away(one);
         }
     }
 
@@ -63,17 +73,14 @@ struct owner_and_thieves : rl::test_suite<owner_and_thieves, 3> {
         take_back(calls[0]);
         put_off(calls[2]);
         put_off(calls[3]);
-        stack.take_all([](call& one) {
-            RL_ASSERT(!one.given.load(memory_order_relaxed));
-            one.given.store(true, memory_order_relaxed);
-            one.run();
-        });
+        stack.take_all(&give_away);
         RL_ASSERT(stack.surely_empty());
         RL_ASSERT(calls[2].given.load(memory_order_relaxed) && calls[3].given.load(memory_order_relaxed));
     }
 
     void steal() {
         for (int attempt = 0; attempt != 2; ++attempt) {
+            stack.ask();
             call* taken = nullptr;
             bool const got = stack.take_oldest([&taken](call& one) {
                 one.given.store(true, memory_order_release);
