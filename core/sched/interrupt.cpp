@@ -61,8 +61,8 @@ struct interrupt_handler::watcher {
     }
 
     // What has come before lies in the descriptor.
-    void start(task_ref target) {
-        thread_ = std::thread([this, target = std::move(target)] { watch(target); });
+    void start(task_ref const& target) {
+        thread_ = std::thread([this, target] { watch(target); });
     }
 
     ~watcher() {
@@ -101,9 +101,9 @@ struct interrupt_handler::watcher {
 
 interrupt_handler::interrupt_handler(bool wanted) : watcher_(wanted ? std::make_unique<watcher>() : nullptr) {}
 
-void interrupt_handler::cancels(task_ref target) {
+void interrupt_handler::cancels(task_ref const& target) {
     if (watcher_ != nullptr) {
-        watcher_->start(std::move(target));
+        watcher_->start(target);
     }
 }
 

@@ -109,7 +109,7 @@ class interrupt_handler {
 public:
     explicit interrupt_handler(bool wanted);
     /// Which task that is. Once. Throws std::system_error.
-    void cancels(task_ref target);
+    void cancels(task_ref const& target);
     interrupt_handler(interrupt_handler const&) = delete;
     interrupt_handler& operator=(interrupt_handler const&) = delete;
     ~interrupt_handler();

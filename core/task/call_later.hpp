@@ -51,8 +51,8 @@ public:
     clock::time_point when() const noexcept { return when_; }
 
     // For the library.
-    call_handle(std::shared_ptr<detail::call_start> start, task_ref caller, clock::time_point when) noexcept
-        : start_(std::move(start)), caller_(std::move(caller)), when_(when) {}
+    call_handle(std::shared_ptr<detail::call_start> start, task_ref const& caller, clock::time_point when) noexcept
+        : start_(std::move(start)), caller_(caller), when_(when) {}
 
 private:
     std::shared_ptr<detail::call_start> start_;

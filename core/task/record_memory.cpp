@@ -28,7 +28,7 @@ void poison([[maybe_unused]] record_header* slot) noexcept {
 #endif
 }
 
-struct slab {
+struct record_slab {
     std::byte* memory;
     std::size_t size_class;
 };
@@ -59,7 +59,7 @@ public:
     }
 
     // Slabs stay: their numbers do too. False: there are not so many.
-    bool slab_at(std::size_t index, slab& out) noexcept {
+    bool slab_at(std::size_t index, record_slab& out) noexcept {
         std::lock_guard const guard(lock_);
         if (index >= slabs_.size()) {
             return false;
@@ -85,7 +85,7 @@ private:
 
     spin_mutex lock_;
     record_header* free_[k_size_classes] = {};
-    std::vector<slab> slabs_;
+    std::vector<record_slab> slabs_;
 };
 
 // Never destroyed: handles may be dropped by the destructors of static objects.
@@ -156,7 +156,7 @@ void free_record(void* record) noexcept {
 }
 
 void for_each_live_record(void (*visit)(void* record, void* context), void* context) {
-    slab s{};
+    record_slab s{};
     for (std::size_t i = 0; the_central().slab_at(i, s); ++i) {
         std::size_t const slot_size = k_slot_sizes[s.size_class];
         for (std::size_t offset = 0; offset + slot_size <= k_slab_size; offset += slot_size) {

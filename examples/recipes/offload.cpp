@@ -39,6 +39,7 @@ private:
 std::uint64_t on_threads() {
     coir::thread_pool_executor pool({.max_workers = 4});
     std::vector<coir::future<std::uint64_t>> hashes;
+    hashes.reserve(1000);
     for (int i = 0; i < 1000; ++i) {
         hashes.push_back(pool.submit(hash, i));
     }

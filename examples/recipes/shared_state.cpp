@@ -33,6 +33,7 @@ void many_customers() {
     shop apples;
     coir::strand one_at_a_time;
     std::vector<coir::task<void>> customers;
+    customers.reserve(16);
     for (int i = 0; i < 16; ++i) {
         customers.push_back(coir::spawn({.strand = one_at_a_time}, [&] {
             for (int n = 0; n < 10; ++n) {

@@ -25,7 +25,7 @@ namespace {
 // The kernel keeps so much room between a stack that grows and what is mapped below, and some more.
 constexpr std::uintptr_t k_gap = (std::uintptr_t{1} << 20) + 64 * 1024;
 // A frame of that size may jump the gap.
-constexpr std::uintptr_t k_largest_frame = std::uintptr_t{64} << 20;
+constexpr std::uintptr_t k_largest_stack_frame = std::uintptr_t{64} << 20;
 
 std::uintptr_t stack_end = 0;
 constinit fault_chain segmentation_faults{SIGSEGV};
@@ -46,7 +46,7 @@ std::uintptr_t end_of_this_stack() noexcept {
 }
 
 bool is_at_the_end(std::uintptr_t address) noexcept {
-    return address < stack_end + k_gap && address + k_largest_frame > stack_end;
+    return address < stack_end + k_gap && address + k_largest_stack_frame > stack_end;
 }
 
 void on_fault(int, ::siginfo_t* info, void* context) {

@@ -4,6 +4,7 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/task.hpp>
+#include <coir/sync/event.hpp>
 
 #include <algorithm>
 #include <stdexcept>
@@ -130,7 +131,8 @@ TEST(task_ref, cancels_from_anywhere) {
 
 TEST(task_ref, refers_to_its_task_after_it_was_moved) {
     run([] {
-        auto t = spawn([] {});
+        event never;
+        auto t = spawn([&] { never.wait(); });
         task_ref first = t.ref();
         task_ref const second = std::move(first);
         EXPECT_EQ(first, second);  // NOLINT(bugprone-use-after-move): what this is about
