@@ -30,6 +30,31 @@ namespace {
 
 constexpr wait_kind k_waits_for_a_worker_process{"a worker process"};
 
+// Waits in two places, and leaves both before it goes on. No wake-up is lost: what was rung before is forgotten first, then
+// the worker is told to ring.
+void suspend_until_rung(remote_job& job, worker_process& at) noexcept {
+    at.bell->expect();
+    io_readiness& rung = at.bell->direction(io_direction::read);
+    rung.clear_ready(rung.snapshot());
+    {
+        wait_point wait(cancel_policy::only_interrupt);
+        wait.is_for(k_waits_for_a_worker_process);
+        join_node done(wait.who());
+        // A request that is there already is passed on to the job by who has called this.
+        if (!static_cast<task_base&>(wait.who()).cancel_is_due() && at.mail->to_pool.wait_for_bell() &&
+            job.state().add(done)) {
+            if (rung.enlist(wait.node)) {
+                wait.suspend();
+                rung.withdraw(wait.node);
+            } else {
+                wait.withdraw();
+            }
+            job.state().erase(done);
+        }
+    }
+    at.bell->expect_no_more();
+}
+
 }  // namespace
 
 void process_pool::hasten(remote_job& job) noexcept {
@@ -81,42 +106,23 @@ void process_pool::hasten(remote_job& job) noexcept {
     }
 }
 
-// Waits in two places, and leaves both before it goes on. No wake-up is lost: what was rung before is forgotten first, then
-// the worker is told to ring.
+// Only one task at a time: the next one may come as soon as somebody has taken the answer over, before the first got to run, and
+// if it is another runtime's it has the bell registered anew.
 void process_pool::wait_at_bell(remote_job& job, worker_process& at) noexcept {
-    try {
-        at.bell->watch();
-    } catch (std::exception const&) {
-        return;  // another runtime has it, or there is no memory: the keeper does as well
-    }
     {
         std::lock_guard const guard(lock_);
-        if (!queue_.empty() || closed_ || job.place != remote_job::where::running) {
+        if (at.at_bell || !queue_.empty() || closed_ || job.place != remote_job::where::running) {
             return;
         }
         at.at_bell = true;
         ++at_bells_;
     }
-    at.bell->expect();
-    io_readiness& rung = at.bell->direction(io_direction::read);
-    rung.clear_ready(rung.snapshot());
-    {
-        wait_point wait(cancel_policy::only_interrupt);
-        wait.is_for(k_waits_for_a_worker_process);
-        join_node done(wait.who());
-        // A request that is there already is passed on to the job by who has called this.
-        if (!static_cast<task_base&>(wait.who()).cancel_is_due() && at.mail->to_pool.wait_for_bell() &&
-            job.state().add(done)) {
-            if (rung.enlist(wait.node)) {
-                wait.suspend();
-                rung.withdraw(wait.node);
-            } else {
-                wait.withdraw();
-            }
-            job.state().erase(done);
-        }
+    try {
+        at.bell->watch();
+        suspend_until_rung(job, at);
+    } catch (std::exception const&) {
+        // Another runtime has had it, or there is no memory: the keeper does as well.
     }
-    at.bell->expect_no_more();
     std::lock_guard const guard(lock_);
     at.at_bell = false;
     --at_bells_;

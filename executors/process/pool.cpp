@@ -241,6 +241,10 @@ std::unique_lock<std::mutex> process_pool::give(worker_process& to, job_ref job)
     to.sending = {job->frame, job->shared, 0, {}, -1};
     to.reading = job->shared;
     to.now = worker_process::stage::busy;
+    if (to.at_bell) {
+        // By a task that has yet to leave it, whose job is done: this one's answer is not to wait for that.
+        [[maybe_unused]] bool const sleeps = to.mail->to_pool.point_to_socket();
+    }
     ++to.jobs_given;
     ++counters_.running;
     job->place = remote_job::where::running;

@@ -406,6 +406,87 @@ TEST(process_pool_mailbox, answer_to_a_task_that_does_not_get_to_run_keeps_nobod
     }
 }
 
+std::string long_answer_at_bell(std::size_t size) {
+    return std::string(answer_at_bell(0) ? size : 0, 'x');
+}
+
+// An answer that was too large for the mailbox has ended its wait, but it does not get to run.
+TEST(process_pool_mailbox, task_that_stands_at_the_bell_still_is_not_given_the_answer_to_the_next_job) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    runtime home(runtime_options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)});
+    process_pool_executor pool({.max_workers = 1});
+    EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    std::atomic<bool> may_go_on{false};
+    auto waiter = home.spawn([&] {
+        auto answer = pool.submit<&long_answer_at_bell>(3 * mail_slot::k_room);
+        auto const keeps = spawn([&] {
+            while (!may_go_on) {
+                std::this_thread::yield();
+            }
+        });
+        EXPECT_EQ(answer.get().size(), 3 * mail_slot::k_room);
+    });
+    while (pool.stats().completed != 2) {
+        std::this_thread::yield();
+    }
+    while (pool.stats().idle_workers != 1) {
+        std::this_thread::yield();
+    }
+    auto next = pool.submit<&mix>(3u);
+    EXPECT_EQ(next.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    may_go_on = true;
+    EXPECT_EQ(next.get(), mix(3));
+    waiter.get();
+}
+
+// The first one's answer was taken over, but it stands at the bell still when the second one comes.
+TEST(process_pool_mailbox, tasks_of_two_runtimes_do_not_wait_at_one_bell) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    runtime_options const options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)};
+    runtime one(options);
+    runtime other(options);
+    process_pool_executor pool({.max_workers = 1});
+    EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    std::atomic<bool> is_kept{false};
+    std::atomic<bool> may_go_on{false};
+    auto first = one.spawn([&] {
+        auto answer = pool.submit<&answer_at_bell>(0);
+        auto keeps = spawn([&] {
+            is_kept = true;
+            while (!may_go_on) {
+                std::this_thread::yield();
+            }
+        });
+        EXPECT_TRUE(answer.get());
+        keeps.get();
+    });
+    while (!is_kept) {
+        std::this_thread::yield();
+    }
+    raw_slot const* const box = find_own_mailbox();  // the pool's
+    ASSERT_NE(box, nullptr);
+    while (box[1].state != mail_slot::full) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(pool.submit<&mix>(3u).get(), mix(3));
+    other.block_on([&] {
+        std::string const go_on = testing::TempDir() + "coir-bell-" + std::to_string(::getpid());
+        auto answer = pool.submit<&test::stay_until>(go_on);
+        auto const lets_it_answer = spawn([&] { std::ofstream(go_on).put('x'); });
+        answer.get();
+    });
+    may_go_on = true;
+    first.get();
+    // Nobody waits at it, so neither runtime has a descriptor to poll for.
+    for (runtime* const each : {&one, &other}) {
+        EXPECT_TRUE(each->block_on([] { return detail::may_linger(); }));
+    }
+}
+
 TEST(process_pool_mailbox, fork_that_ends_its_copy_of_the_pool_leaves_the_bell_to_its_parent) {
     if (detail::usable_core_count() < 2) {
         GTEST_SKIP() << "no mailboxes on one core";
