@@ -342,6 +342,13 @@ bool answer_at_bell(int) {
     return box != nullptr;
 }
 
+// The next job goes to the pool's one worker at once, and not into the queue.
+void wait_until_idle(process_pool_executor const& pool) {
+    while (pool.stats().idle_workers != 1) {
+        std::this_thread::yield();
+    }
+}
+
 // How often all of them have gone to sleep. One of an earlier pool may be about to end.
 long sleeps_of_keepers() {
     long sum = 0;
@@ -384,6 +391,7 @@ TEST(process_pool_mailbox, answer_to_a_task_that_does_not_get_to_run_keeps_nobod
     runtime home(runtime_options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)});
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    wait_until_idle(pool);
     for (int round = 0; round < 10; ++round) {
         std::atomic<bool> is_kept{false};
         std::atomic<bool> may_go_on{false};
@@ -418,6 +426,7 @@ TEST(process_pool_mailbox, task_that_stands_at_the_bell_still_is_not_given_the_a
     runtime home(runtime_options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)});
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    wait_until_idle(pool);
     std::atomic<bool> may_go_on{false};
     auto waiter = home.spawn([&] {
         auto answer = pool.submit<&long_answer_at_bell>(3 * mail_slot::k_room);
@@ -431,9 +440,7 @@ TEST(process_pool_mailbox, task_that_stands_at_the_bell_still_is_not_given_the_a
     while (pool.stats().completed != 2) {
         std::this_thread::yield();
     }
-    while (pool.stats().idle_workers != 1) {
-        std::this_thread::yield();
-    }
+    wait_until_idle(pool);
     auto next = pool.submit<&mix>(3u);
     EXPECT_EQ(next.wait_for(std::chrono::seconds(20)), std::future_status::ready);
     may_go_on = true;
@@ -451,6 +458,7 @@ TEST(process_pool_mailbox, tasks_of_two_runtimes_do_not_wait_at_one_bell) {
     runtime other(options);
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    wait_until_idle(pool);
     std::atomic<bool> is_kept{false};
     std::atomic<bool> may_go_on{false};
     auto first = one.spawn([&] {
@@ -494,6 +502,7 @@ TEST(process_pool_mailbox, fork_that_ends_its_copy_of_the_pool_leaves_the_bell_t
     runtime home(runtime_options{.workers = 1});
     auto pool = std::make_unique<process_pool_executor>(process_pool_options{.max_workers = 1});
     EXPECT_EQ(pool->submit<&mix>(2u).get(), mix(2));  // so that there is a worker
+    wait_until_idle(*pool);
     auto const call = [&] {
         bool heard = false;
         for (int i = 0; i < 10 && !heard; ++i) {
