@@ -25,6 +25,8 @@
  * own answer if one was sent and nobody gave the job up before; a job that its worker has not read does not die with
  * it; no worker is taken for one that answers out of turn; nothing is left in the pool.
  *
+ * Left out: the bell at which tasks wait, and a worker that sleeps at its mailbox before it does at the socket.
+ *
  * Wrong: 1 the sender overwrites the state instead of comparing it; 2 the receiver gives up by overwriting it; 3 who
  * goes to sleep looks for the outcome before it says so, not after; 4 the sender does not wake the sleeper; 5 rouse()
  * wakes only if it finds the sleeper asleep; 6 the keeper rouses the sleeper of a late job before the job has its
