@@ -138,6 +138,7 @@ TEST(task_ref, refers_to_its_task_after_it_was_moved) {
         EXPECT_EQ(first, second);  // NOLINT(bugprone-use-after-move): what this is about
         EXPECT_EQ(first.name(), t.name());
         EXPECT_TRUE(first.cancel());
+        t.wait();
     });
 }
 
