@@ -113,7 +113,7 @@ private:
 template <class R>
 class process_job final : public future_state<R>, public remote_job {
 public:
-    process_job() noexcept : future_state<R>(1) {}
+    process_job() noexcept { this->publish(1); }
 
     shared_state_base& state() noexcept override { return *this; }
 
