@@ -13,7 +13,6 @@
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task.hpp>
 
-#include <concepts>
 #include <exception>
 #include <functional>
 #include <future>
@@ -166,8 +165,8 @@ public:
     /// exceptions go to on_unhandled_exception. Does not suspend. Throws no_running_runtime outside of a task,
     /// std::bad_alloc.
     template <class F>
-        requires(std::invocable<std::decay_t<F>&>)
     void on_done(F&& f) const {
+        static_assert(std::is_invocable_v<std::decay_t<F>&>, "coir::future::on_done: f must be callable as f()");
         add_done_callback(checked(), nullptr, [f = std::decay_t<F>(std::forward<F>(f))]() mutable { std::invoke(f); });
     }
 

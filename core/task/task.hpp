@@ -295,8 +295,9 @@ public:
     /// registration. It runs with the context variables of the registration, and on the strand of who registers. Its
     /// exceptions go to on_unhandled_exception. From any thread. Does not suspend. Throws std::bad_alloc.
     template <class F>
-        requires(std::invocable<std::decay_t<F>&, task_ref>)
     void on_done(F&& f) const {
+        static_assert(std::is_invocable_v<std::decay_t<F>&, task_ref>,
+                      "coir::task::on_done: f must be callable as f(task_ref)");
         auto& state = checked();
         detail::add_done_callback(state, &state, [f = std::decay_t<F>(std::forward<F>(f)), self = ref()]() mutable {
             std::invoke(f, std::move(self));

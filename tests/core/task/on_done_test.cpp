@@ -18,13 +18,6 @@ namespace {
 
 using test::on_one_and_four_workers;
 
-template <class Handle, class F>
-constexpr bool k_calls_back = requires(Handle const& handle, F f) {
-    handle.on_done(f);
-};
-static_assert(k_calls_back<task<int>, void (*)(task_ref)> && k_calls_back<future<int>, void (*)()>);
-static_assert(!k_calls_back<task<int>, void (*)(int)> && !k_calls_back<future<int>, void (*)(int)>);
-
 TEST(on_done, calls_back_with_the_task_when_it_has_ended) {
     on_one_and_four_workers([] {
         promise<void> p;
