@@ -11,10 +11,8 @@
 #include <coir/core/task/task_ref.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <stdexcept>
-#include <system_error>
 
 #include <pthread.h>
 
@@ -30,18 +28,6 @@ unsigned most_spinning() {
     return most;
 }
 
-std::atomic<unsigned> forks_so_far{0};  // on the way from the first process to this one
-
-// From the first pool on.
-unsigned watched_forks() {
-    static int const error =
-        ::pthread_atfork(nullptr, nullptr, [] { forks_so_far.fetch_add(1, std::memory_order_relaxed); });
-    if (error != 0) {
-        throw std::system_error(error, std::generic_category(), "coir: pthread_atfork");
-    }
-    return forks_so_far.load(std::memory_order_relaxed);
-}
-
 std::size_t default_workers() {
     return std::min<std::size_t>(32, detail::usable_core_count() + 4);
 }
@@ -49,7 +35,7 @@ std::size_t default_workers() {
 }  // namespace
 
 thread_pool_executor::pool::pool(thread_pool_options options)
-    : options_(std::move(options)), most_spinning_(most_spinning()), born_after_(watched_forks()) {
+    : options_(std::move(options)), most_spinning_(most_spinning()) {
     if (options_.max_workers == 0) {
         options_.max_workers = default_workers();
     }
@@ -66,8 +52,7 @@ bool thread_pool_executor::pool::runs_caller() const noexcept {
 }
 
 bool thread_pool_executor::pool::has_lost_its_threads() const noexcept {
-    return forks_so_far.load(std::memory_order_relaxed) != born_after_ &&
-           has_had_threads_.load(std::memory_order_relaxed);
+    return !owner_.is_this() && has_had_threads_.load(std::memory_order_relaxed);
 }
 
 void thread_pool_executor::pool::execute(job work) {

@@ -27,6 +27,7 @@
 // Rejected: a queue for each thread (jobs block: one behind a blocked one would wait, while others are idle); a semaphore
 // (wakes the thread that has slept longest, and cannot be told that a thread is on its way); detached threads.
 
+#include "core/base/forked.hpp"
 #include "core/base/thread_count.hpp"
 
 #include <coir/core/base/atomic.hpp>
@@ -141,7 +142,7 @@ private:
     thread_pool_options options_;
     unsigned const
         most_spinning_;  // asked here: to count the cores takes files, which no thread opens on its way to sleep
-    unsigned const born_after_;  // so many forks
+    detail::original_process const owner_;
     std::atomic<bool> has_had_threads_{false};
     std::atomic<std::uint64_t> names_{0};
     std::atomic<unsigned> spinning_{0};

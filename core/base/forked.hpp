@@ -5,6 +5,7 @@
 // parent's pollers. It may call exec or _exit; of coir it can use nothing, and is told so.
 
 #include <atomic>
+#include <cstdint>
 
 namespace coir::detail {
 
@@ -13,6 +14,20 @@ inline std::atomic<bool> in_a_fork{false};
 
 /// Throws invalid_state in such a child.
 void refuse_in_a_fork();
+
+/// On the way from the first process to this one, since the first original_process was made.
+inline std::atomic<std::uint32_t> forks_so_far{0};
+
+/// Remembers which process it was made in. One that comes of it by fork() has a copy, and is another.
+class original_process {
+public:
+    /// Throws std::system_error.
+    original_process();
+    bool is_this() const noexcept { return forks_so_far.load(std::memory_order_relaxed) == forks_; }
+
+private:
+    std::uint32_t const forks_;
+};
 
 /// For who would wait there for a thread that does not exist: says so on stderr and aborts.
 [[noreturn]] void end_in_a_fork() noexcept;

@@ -23,8 +23,6 @@
 #include <string>
 #include <utility>
 
-#include <unistd.h>
-
 namespace coir::detail {
 namespace {
 
@@ -58,7 +56,7 @@ void suspend_until_rung(remote_job& job, worker_process& at) noexcept {
 }  // namespace
 
 void process_pool::hasten(remote_job& job) noexcept {
-    if (!spins_ || ::getpid() != owner_) {
+    if (!spins_ || !owner_.is_this()) {
         return;  // a fork would take its parent's answer
     }
     bool const is_task = current_task_or_null() != nullptr;
@@ -101,7 +99,11 @@ void process_pool::hasten(remote_job& job) noexcept {
             job.sleeper_at.reset();
         }
     }
-    if (slot.end() && take_mail(*worker, reader::waiting)) {
+    wait_no_longer(*worker);
+}
+
+void process_pool::wait_no_longer(worker_process& at) noexcept {
+    if (at.mail->to_pool.end() && take_mail(at, reader::waiting)) {
         let_keeper_rest();
     }
 }

@@ -281,6 +281,9 @@ void process_pool::kill_if_overdue(worker_process& worker, time_point now) noexc
         }
         job = job_ref(*worker.job);
     }
+    if (take_mail(worker, reader::keeper)) {
+        return;  // it was in time; who waits for it was not
+    }
     // Else somebody has just cancelled it, and is about to do the same.
     bool const ours = job->state().start_completion();
     take_away(*job);

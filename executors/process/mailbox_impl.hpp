@@ -62,6 +62,7 @@ public:
     /// follow.
     [[nodiscard]] bool point_to_socket() noexcept;
     void wake() noexcept;
+    bool is_asleep() const noexcept { return state_.load(std::memory_order_relaxed) == asleep; }
 
     // --- the receiver's ----------------------------------------------------------------------------------------------
     /// False if the slot is not idle.

@@ -141,7 +141,7 @@ job_ref waiting_jobs::pop_front() noexcept {
 
 process_pool::process_pool(process_pool_options options)
     : options_(checked(std::move(options))), arguments_(arguments_of_main()),
-      initializer_(name_of(options_.initializer)), owner_(::getpid()), spins_(usable_core_count() > 1),
+      initializer_(name_of(options_.initializer)), spins_(usable_core_count() > 1),
       segments_(std::make_shared<segment_pool>()),
       epoll_(opened(::epoll_create1(EPOLL_CLOEXEC), "coir::process_pool_executor: epoll_create1")),
       wake_(opened(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "coir::process_pool_executor: eventfd")) {
@@ -163,7 +163,7 @@ std::shared_ptr<process_pool> process_pool::make(process_pool_options options) {
 }
 
 void process_pool::refuse_in_a_fork() const {
-    if (::getpid() != owner_) {
+    if (!owner_.is_this()) {
         throw broken_executor("coir::process_pool_executor: this process is a fork of the one that made the pool, and "
                               "has none of its threads");
     }
@@ -210,7 +210,18 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
         }
     }
     if (chosen) {
-        send_or_watch(*chosen);
+        send_in_person(*chosen, std::move(io));
+    }
+}
+
+// Whom a sleeping worker is woken by may lose this core to it at once, and get on only when it has answered. So the answer is
+// waited for before there is anybody who could: else it would have to come by way of the keeper.
+void process_pool::send_in_person(worker_process& to, std::unique_lock<std::mutex> io) noexcept {
+    bool const waits = to.mail && to.mail->to_worker.is_asleep() && to.mail->to_pool.begin();
+    send_or_watch(to);
+    io.unlock();
+    if (waits) {
+        wait_no_longer(to);
     }
 }
 
@@ -315,7 +326,7 @@ void process_pool::let_go(job_ref const& job) noexcept {
 }
 
 void process_pool::close(bool cancel_pending) {
-    if (::getpid() != owner_) {
+    if (!owner_.is_this()) {
         return;
     }
     std::vector<job_ref> dropped;
@@ -339,7 +350,7 @@ void process_pool::close(bool cancel_pending) {
 }
 
 void process_pool::wait_until_ended() {
-    if (::getpid() == owner_) {
+    if (owner_.is_this()) {
         outside_work const workers_end;
         cancel_shield const shield;  // a job that still runs may refer to files and the like of whoever shuts down
         ended_.wait();

@@ -21,6 +21,7 @@
 //   7. The keeper sleeps no longer than until the first deadline of a job that a worker has. It says until when before it
 //      sleeps, under the lock: who gives a job to a worker wakes it if the job's deadline comes first.
 
+#include "core/base/forked.hpp"
 #include "core/base/thread_count.hpp"
 #include "executors/process/descriptor_impl.hpp"
 #include "executors/process/patience_impl.hpp"
@@ -42,8 +43,6 @@
 #include <thread>
 #include <unordered_map>
 #include <vector>
-
-#include <sys/types.h>
 
 namespace coir::detail {
 
@@ -102,6 +101,8 @@ private:
     /// Under lock_. Returns the worker's io lock, held.
     std::unique_lock<std::mutex> give(worker_process& to, job_ref job);
     void send_or_watch(worker_process& to) noexcept;
+    /// `io`: the worker's lock, held.
+    void send_in_person(worker_process& to, std::unique_lock<std::mutex> io) noexcept;
     /// Under lock_.
     bool needs_another() const noexcept;
     static void let_go(job_ref const& job) noexcept;
@@ -149,6 +150,8 @@ private:
                      bool claimed);
     /// What lies in the mailbox, if anything does. True if it was claimed.
     bool take_mail(worker_process& from, reader who) noexcept;
+    /// After begin() at the mailbox: completes the job if its answer is there. The worker may be buried meanwhile.
+    void wait_no_longer(worker_process& at) noexcept;
     void found_out(worker_process& bad, std::string why, reader who);
     /// Suspends the calling task until the worker rings, the job is done, or the task is cancelled.
     void wait_at_bell(remote_job& job, worker_process& at) noexcept;
@@ -178,7 +181,7 @@ private:
     process_pool_options const options_;
     std::vector<std::string> const arguments_;  // main()'s
     byte_buffer const initializer_;             // its name, as it stands in messages
-    pid_t const owner_;
+    original_process const owner_;
     bool const spins_;  // there is a core for each side
     std::shared_ptr<segment_pool> const segments_;
     owned_descriptor epoll_;

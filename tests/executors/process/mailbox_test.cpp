@@ -26,8 +26,11 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -383,35 +386,78 @@ TEST(process_pool_mailbox, task_that_waits_is_woken_without_the_keeper) {
     });
 }
 
-// Its coir worker stays with another task, while what it waits for has come and others want the worker process.
+// A task that waits for what `submit()` has submitted. From then on another one keeps their coir worker, so that it does not get to
+// run, until get() lets it.
+template <class Submit>
+class waiter_without_a_worker {
+public:
+    waiter_without_a_worker(runtime& home, Submit submit)
+        : waiter_(home.spawn([this, submit] {
+              auto answer = submit();
+              auto keeps = spawn([this] {
+                  is_kept_ = true;
+                  while (!may_go_on_) {
+                      std::this_thread::yield();
+                  }
+              });
+              auto result = answer.get();
+              keeps.get();
+              return result;
+          })) {
+        while (!is_kept_) {
+            std::this_thread::yield();
+        }
+    }
+
+    auto get() {
+        may_go_on_ = true;
+        return waiter_.get();
+    }
+
+private:
+    std::atomic<bool> is_kept_{false};
+    std::atomic<bool> may_go_on_{false};
+    task<decltype(std::declval<Submit>()().get())> waiter_;
+};
+
+runtime_options with_one_worker() {
+    return {.workers = 1, .stall_threshold = std::chrono::milliseconds(0)};
+}
+
+// What it waits for has come, and others want the worker process.
 TEST(process_pool_mailbox, answer_to_a_task_that_does_not_get_to_run_keeps_nobody_from_the_worker) {
     if (detail::usable_core_count() < 2) {
         GTEST_SKIP() << "no mailboxes on one core";
     }
-    runtime home(runtime_options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)});
+    runtime home(with_one_worker());
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
     wait_until_idle(pool);
     for (int round = 0; round < 10; ++round) {
-        std::atomic<bool> is_kept{false};
-        std::atomic<bool> may_go_on{false};
-        auto waiter = home.spawn([&] {
-            auto answer = pool.submit<&answer_at_bell>(0);
-            auto const other = spawn([&] {
-                is_kept = true;
-                while (!may_go_on) {
-                    std::this_thread::yield();
-                }
-            });
-            answer.get();
-        });
-        while (!is_kept) {
-            std::this_thread::yield();
-        }
+        waiter_without_a_worker waiter(home, [&] { return pool.submit<&answer_at_bell>(0); });
         EXPECT_EQ(pool.submit<&mix>(3u).get(), mix(3));
-        may_go_on = true;
         waiter.get();
     }
+}
+
+TEST(process_pool_mailbox, worker_that_has_answered_in_time_is_not_killed_for_who_does_not_get_to_run_in_time) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    runtime home(with_one_worker());
+    process_pool_executor pool({.max_workers = 1});
+    int const number = pool.submit<&test::own_number>().get();
+    wait_until_idle(pool);
+    waiter_without_a_worker waiter(home, [&] {
+        // The limit is the job's as well, which answers as soon as somebody waits for it.
+        return with_timeout(std::chrono::seconds(1), [&] { return pool.submit<&answer_at_bell>(0); });
+    });
+    auto const ended = pool.stats().completed + 1;
+    while (pool.stats().completed != ended && pool.stats().cancelled == 0) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(pool.submit<&test::own_number>().get(), number);
+    EXPECT_TRUE(waiter.get());
 }
 
 std::string long_answer_at_bell(std::size_t size) {
@@ -423,29 +469,19 @@ TEST(process_pool_mailbox, task_that_stands_at_the_bell_still_is_not_given_the_a
     if (detail::usable_core_count() < 2) {
         GTEST_SKIP() << "no mailboxes on one core";
     }
-    runtime home(runtime_options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)});
+    runtime home(with_one_worker());
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
     wait_until_idle(pool);
-    std::atomic<bool> may_go_on{false};
-    auto waiter = home.spawn([&] {
-        auto answer = pool.submit<&long_answer_at_bell>(3 * mail_slot::k_room);
-        auto const keeps = spawn([&] {
-            while (!may_go_on) {
-                std::this_thread::yield();
-            }
-        });
-        EXPECT_EQ(answer.get().size(), 3 * mail_slot::k_room);
-    });
+    waiter_without_a_worker waiter(home, [&] { return pool.submit<&long_answer_at_bell>(3 * mail_slot::k_room); });
     while (pool.stats().completed != 2) {
         std::this_thread::yield();
     }
     wait_until_idle(pool);
     auto next = pool.submit<&mix>(3u);
     EXPECT_EQ(next.wait_for(std::chrono::seconds(20)), std::future_status::ready);
-    may_go_on = true;
+    EXPECT_EQ(waiter.get().size(), 3 * mail_slot::k_room);
     EXPECT_EQ(next.get(), mix(3));
-    waiter.get();
 }
 
 // The first one's answer was taken over, but it stands at the bell still when the second one comes.
@@ -453,28 +489,12 @@ TEST(process_pool_mailbox, tasks_of_two_runtimes_do_not_wait_at_one_bell) {
     if (detail::usable_core_count() < 2) {
         GTEST_SKIP() << "no mailboxes on one core";
     }
-    runtime_options const options{.workers = 1, .stall_threshold = std::chrono::milliseconds(0)};
-    runtime one(options);
-    runtime other(options);
+    runtime one(with_one_worker());
+    runtime other(with_one_worker());
     process_pool_executor pool({.max_workers = 1});
     EXPECT_EQ(pool.submit<&mix>(2u).get(), mix(2));  // so that there is a worker
     wait_until_idle(pool);
-    std::atomic<bool> is_kept{false};
-    std::atomic<bool> may_go_on{false};
-    auto first = one.spawn([&] {
-        auto answer = pool.submit<&answer_at_bell>(0);
-        auto keeps = spawn([&] {
-            is_kept = true;
-            while (!may_go_on) {
-                std::this_thread::yield();
-            }
-        });
-        EXPECT_TRUE(answer.get());
-        keeps.get();
-    });
-    while (!is_kept) {
-        std::this_thread::yield();
-    }
+    waiter_without_a_worker first(one, [&] { return pool.submit<&answer_at_bell>(0); });
     raw_slot const* const box = find_own_mailbox();  // the pool's
     ASSERT_NE(box, nullptr);
     while (box[1].state != mail_slot::full) {
@@ -487,12 +507,50 @@ TEST(process_pool_mailbox, tasks_of_two_runtimes_do_not_wait_at_one_bell) {
         auto const lets_it_answer = spawn([&] { std::ofstream(go_on).put('x'); });
         answer.get();
     });
-    may_go_on = true;
-    first.get();
+    EXPECT_TRUE(first.get());
     // Nobody waits at it, so neither runtime has a descriptor to poll for.
     for (runtime* const each : {&one, &other}) {
         EXPECT_TRUE(each->block_on([] { return detail::may_linger(); }));
     }
+}
+
+bool is_awaited(int) {
+    raw_slot const* const box = own_mailbox();
+    return box != nullptr && box[1].state == mail_slot::waiting;
+}
+
+void stay_on(int core) {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    CPU_SET(core, &mask);
+    ::sched_setaffinity(0, sizeof mask, &mask);
+}
+
+// Whoever wakes the worker loses their core to it, and has no way to say that he waits before he has it back.
+TEST(process_pool_mailbox, answer_that_comes_before_the_submitter_gets_on_does_not_need_the_keeper) {
+    if (detail::usable_core_count() < 2) {
+        GTEST_SKIP() << "no mailboxes on one core";
+    }
+    process_pool_executor pool({.max_workers = 1});
+    bool was_awaited = false;
+    std::thread submitter([&] {
+        int const core = ::sched_getcpu();
+        pool.submit<&stay_on>(core).get();
+        stay_on(core);
+        sched_param const none{};
+        ::pthread_setschedparam(::pthread_self(), SCHED_IDLE, &none);  // anybody's wake-up takes it the core
+        for (int i = 0; i < 1000 && !was_awaited; ++i) {
+            wait_until_idle(pool);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));  // most likely the worker sleeps then
+            auto answer = pool.submit<&is_awaited>(0);
+            while (!answer.done()) {  // get() would wait at the mailbox, too
+                std::this_thread::yield();
+            }
+            was_awaited = answer.get();
+        }
+    });
+    submitter.join();
+    EXPECT_TRUE(was_awaited);
 }
 
 TEST(process_pool_mailbox, fork_that_ends_its_copy_of_the_pool_leaves_the_bell_to_its_parent) {
