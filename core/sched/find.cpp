@@ -263,14 +263,21 @@ task_base* worker::steal_from_others() noexcept {
                 return taken.item;
             }
         } catch (std::bad_alloc const&) {
-            auto const one = victim.thief().steal();  // needs no room
-            if (one.status == steal_status::item) {
-                counters_.tasks_stolen.add(1);
-                return one.item;
+            if (task_base* const one = steal_one_of(victim)) {  // needs no room
+                return one;
             }
         }
     }
     return take_call_of_others(first);
+}
+
+task_base* worker::steal_one_of(worker& victim) noexcept {
+    auto const taken = victim.thief().steal();
+    if (taken.status != steal_status::item) {
+        return nullptr;
+    }
+    counters_.tasks_stolen.add(1);
+    return taken.item;
 }
 
 task_base* worker::take_call_of_others(unsigned first) noexcept {
@@ -303,12 +310,8 @@ task_base* worker::ask_for_call(worker& victim) noexcept {
         for (int i = 0; i < 16; ++i) {
             spin_pause();
         }
-        if (victim.has_tasks_for_others()) {
-            auto const taken = victim.thief().steal();
-            if (taken.status == steal_status::item) {
-                counters_.tasks_stolen.add(1);
-                return taken.item;
-            }
+        if (task_base* const given = victim.has_tasks_for_others() ? steal_one_of(victim) : nullptr) {
+            return given;
         }
     } while (victim.has_open_calls() && !anything_to_do() && std::chrono::steady_clock::now() < give_up);
     return nullptr;

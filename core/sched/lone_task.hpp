@@ -40,17 +40,17 @@ public:
     /// It has pushed the only task, and does not keep it.
     void judge_by_wake() noexcept { judge(thief_idle_); }
 
-    /// It has pushed something that is not to wait for its own turn: a new task.
-    void give_up_if_kept() noexcept {
-        if (is_kept()) [[unlikely]] {
-            give_up();
-        }
-    }
-
     /// Now and then.
     void forget_in_time() noexcept {
         if (is_kept() && now() > kept_until_) {
             give_up();
+        }
+    }
+
+    // --- worker, when it has pushed something that is not to wait for its own turn; monitor, which wakes somebody afterwards ----
+    void give_up() noexcept {
+        if (is_kept()) [[unlikely]] {
+            kept_.store(false, std::memory_order_relaxed);
         }
     }
 
@@ -67,10 +67,6 @@ public:
             thief_idle_.store(when, std::memory_order_relaxed);
         }
     }
-
-    // --- monitor -------------------------------------------------------------------------------------------------------
-    /// It wakes somebody who looks, afterwards.
-    void give_up() noexcept { kept_.store(false, std::memory_order_relaxed); }
 
 private:
     // What a task costs that goes to another core.

@@ -252,6 +252,7 @@ private:
     void end_search() noexcept;
     task_base* search() noexcept;
     task_base* steal_from_others() noexcept;
+    task_base* steal_one_of(worker& victim) noexcept;
     task_base* take_call_of_others(unsigned first) noexcept;
     task_base* ask_for_call(worker& victim) noexcept;
     bool spin_for_work() noexcept;
@@ -279,7 +280,7 @@ private:
     // There is something for others, alone in the queue or not.
     void wake_another() noexcept {
         if (shared_) {
-            lone_.give_up_if_kept();
+            lone_.give_up();
             wake_another_of_many();
         }
     }

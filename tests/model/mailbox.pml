@@ -5,7 +5,8 @@
  *
  *   try_post, point_to_socket, end_look, sleep_until, rouse   executors/process/mailbox.cpp: mail_slot
  *   worker                          entry.cpp: receive(), run(), answer()
- *   waiter                          submit(), then future::get(): hasten() in hasten.cpp, and the future's own wait
+ *   waiter                          submit(), which may wait while it sends, then future::get(): hasten() in hasten.cpp,
+ *                                   and the future's own wait
  *   take_mail, rouse_sleeper        hasten.cpp
  *   take_answer, carry_on, bury     answers.cpp
  *   give, send, take_away, complete pool.cpp, and worker_process.cpp: send_what_fits()
@@ -351,7 +352,25 @@ inline submit(job) {
         fi
     }
     if
-    :: next != 0 -> send(w, job); d_step { next = 0; w = 0 }
+    :: next != 0 ->
+        /* send_in_person(), to a worker that sleeps */
+        next = 0;
+        if
+        :: atomic { to_pool[w] == idle -> to_pool[w] = waiting; waits = true }
+        :: true
+        fi;
+        send(w, job);
+        if
+        :: waits ->
+            waits = false;
+            end_look(to_pool[w]);
+            if
+            :: came -> take_mail(w)
+            :: else
+            fi
+        :: else
+        fi;
+        w = 0
     :: else
     fi
 }
@@ -369,6 +388,7 @@ proctype waiter(byte j; byte other; mtype who) {
     bool awake = false;
     bool timed_out = false;
     bool submitted = false;
+    bool waits = false;
 
     who_wait++;
     if
@@ -566,6 +586,7 @@ active proctype keeper() {
     bool came = false;
     bool ours = false;
     bool awake = false;
+    bool late = false;
 
     do
     ::
@@ -598,7 +619,7 @@ active proctype keeper() {
         atomic {
             if
             :: keeper_woken -> keeper_woken = false; w = WORKERS
-            :: may_be_late && place[1] == running -> may_be_late = false; message = 1
+            :: may_be_late && place[1] == running -> may_be_late = false; late = true; w = worker_of[1]
             :: nempty(up[0]) && !buried[0] -> w = 0
             :: nempty(up[1]) && !buried[1] -> w = 1
             :: nempty(up[2]) && !buried[2] -> w = 2
@@ -608,9 +629,10 @@ active proctype keeper() {
             fi
         }
         if
-        :: message != 0 ->
+        :: late ->
             /* kill_if_overdue() */
-            d_step { ours = !completing[message]; completing[message] = true }
+            take_mail(w);
+            d_step { late = false; w = 0; message = 1; ours = !completing[1]; completing[1] = true }
             take_away(message);
 #if WRONG == 6
             rouse_sleeper(message);
@@ -620,9 +642,9 @@ active proctype keeper() {
             :: else
             fi;
             d_step { ours = false; message = 0 }
-        :: message == 0 && w < WORKERS -> up[w]?message; take_answer(w, false)
-        :: message == 0 && w > WORKERS -> w = w - WORKERS - 1; bury(w)
-        :: message == 0 && w == WORKERS
+        :: !late && w < WORKERS -> up[w]?message; take_answer(w, false)
+        :: !late && w > WORKERS -> w = w - WORKERS - 1; bury(w)
+        :: !late && w == WORKERS
         fi
     od
 }
@@ -643,9 +665,17 @@ active proctype nothing_is_left() {
     }
 }
 
+/* Else the keeper starts one for the first job. */
+inline with_a_worker() { workers++; live++; alive[0] = true; now[0] = ready; run worker(0) }
+
 init {
     atomic {
         if
+        :: with_a_worker(); run waiter(1, 2, thread)
+        :: with_a_worker(); may_die = true; may_be_late = true; run waiter(1, 0, thread)
+        :: with_a_worker(); may_die = true; may_cancel = true; run waiter(1, 0, task)
+        :: with_a_worker(); may_stop_sleeping = true; may_cancel = true; run waiter(1, 0, thread)
+        :: with_a_worker(); run waiter(1, 0, thread); run waiter(2, 0, thread)
         :: run waiter(1, 2, thread)
         :: may_cancel = true; may_be_late = true; run waiter(1, 0, thread)
         :: may_die = true; run waiter(1, 2, thread)
