@@ -42,19 +42,32 @@ std::string describe_current_exception() {
     }
 }
 
+// Looks in the main task as that ends: what comes after it, the shutdown, is no part of the run.
+struct look_at_the_end {
+    bool& replayable;
+
+    ~look_at_the_end() {
+        auto& home = coir::detail::current_scheduler();
+        replayable = !home.still().outside_had_a_part() && home.stats().io_events == 0;
+    }
+};
+
 void run_with_seed(std::uint64_t seed, std::function<void()> const& f) {
     runtime home(runtime_options{.seed = seed, .name = "explore"});
+    bool replayable = true;
     try {
-        home.block_on([&f] { f(); });
+        home.block_on([&] {
+            look_at_the_end const look{replayable};
+            f();
+        });
         home.shutdown();
     } catch (...) {
         home.shutdown();
-        bool const outside_had_a_part = home.stats().io_events != 0;
-        throw exploration_failed(seed, "seed " + std::to_string(seed) + " fails (COIR_SEED=" + std::to_string(seed) +
-                                           " runs it again): " + describe_current_exception() +
-                                           (outside_had_a_part ? " [descriptors had a part in it, which a seed cannot "
-                                                                 "replay]"
-                                                               : ""));
+        throw exploration_failed(
+            seed,
+            "seed " + std::to_string(seed) + " fails (COIR_SEED=" + std::to_string(seed) +
+                " runs it again): " + describe_current_exception() +
+                (replayable ? "" : " [descriptors or other threads had a part in it, which a seed cannot replay]"));
     }
 }
 

@@ -207,6 +207,9 @@ void scheduler::make_ready(task_base& task) noexcept {
         return;
     }
     foreign_waker const here_until_the_end(*this);
+    if (options_.seed) {
+        standstill_.outside_has_a_part();
+    }
     if (worker::may_be_queued(task)) {
         push_from_outside(task);
     }

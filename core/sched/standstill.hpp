@@ -68,9 +68,16 @@ public:
     /// Ready at the next standstill. Throws std::bad_alloc.
     future<void> next();
 
-    void outside_work_begins() noexcept { outside_.fetch_add(1, std::memory_order_relaxed); }
+    void outside_work_begins() noexcept {
+        outside_.fetch_add(1, std::memory_order_relaxed);
+        outside_has_a_part();
+    }
     void outside_work_ends() noexcept;
     bool has_outside_work() const noexcept { return outside_.load(std::memory_order_acquire) != 0; }
+
+    /// What other threads do for this runtime is not replayed by its seed.
+    void outside_has_a_part() noexcept { outside_had_a_part_.store(true, std::memory_order_relaxed); }
+    bool outside_had_a_part() const noexcept { return outside_had_a_part_.load(std::memory_order_relaxed); }
 
 private:
     bool everybody_sleeps() noexcept;
@@ -82,6 +89,7 @@ private:
     std::atomic<clock::rep> now_;
     std::atomic<std::size_t> watchers_{0};
     std::atomic<std::size_t> outside_{0};
+    std::atomic<bool> outside_had_a_part_{false};
     std::mutex lock_;
     std::vector<promise<void>> waiting_;  // under lock_
 };

@@ -2,12 +2,16 @@
 #include <coir/coir.hpp>
 #include <coir/testing.hpp>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -156,6 +160,43 @@ TEST(explore, finds_an_order_in_which_an_update_is_lost_and_names_its_seed) {
     ::setenv("COIR_SEED", "12x", 1);
     EXPECT_THROW(coir::testing::explore(1, forgetful_counter), std::invalid_argument);
     ::unsetenv("COIR_SEED");
+}
+
+std::string failure_after(std::function<void()> const& f) {
+    try {
+        coir::testing::explore(1, [&] {
+            f();
+            throw std::runtime_error("over");
+        });
+    } catch (coir::testing::exploration_failed const& e) {
+        return e.what();
+    }
+    return "none";
+}
+
+TEST(explore, says_whether_something_had_a_part_that_a_seed_cannot_replay) {
+    auto const marked = testing::HasSubstr("cannot replay");
+    EXPECT_THAT(failure_after([] { coir::sleep(1h); }), testing::Not(marked));
+    EXPECT_THAT(failure_after(forgetful_counter), testing::Not(marked));
+    EXPECT_THAT(failure_after([] { coir::blocking([] {}); }), marked);
+    EXPECT_THAT(failure_after([] { coir::to_thread([] {}); }), marked);
+    EXPECT_THAT(failure_after([] {
+                    std::atomic<bool> main_waits{false};
+                    coir::promise<void> p;
+                    std::thread other([&] {
+                        while (!main_waits) {
+                            std::this_thread::yield();
+                        }
+                        p.set_value();
+                    });
+                    auto const tells = spawn([&] {
+                        coir::testing::wait_all_blocked();
+                        main_waits = true;
+                    });
+                    p.get_future().wait();
+                    other.join();
+                }),
+                marked);
 }
 
 TEST(explore, says_of_what_type_an_exception_is_that_says_nothing_itself) {
