@@ -6,7 +6,9 @@
 #include "executors/running_in_impl.hpp"
 
 #include <coir/core/base/back_off.hpp>
+#include <coir/core/task/suspend.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <optional>
@@ -54,6 +56,22 @@ void job_base::end_of_holding(bool ran) noexcept {
 void job_base::await_removal() const noexcept {
     for (back_off pause; (place_.load(memory_order_acquire) & k_removing) != 0;) {
         pause.pause();
+    }
+}
+
+void job_base::look_for_its_end() const noexcept {
+    if (worth_looking_for_ <= std::chrono::nanoseconds::zero()) {
+        return;
+    }
+    constexpr int k_looks_between_clocks = 32;
+    for (auto const give_up = std::chrono::steady_clock::now() + worth_looking_for_;
+         may_linger() && std::chrono::steady_clock::now() < give_up;) {
+        for (int i = 0; i < k_looks_between_clocks; ++i) {
+            if (has_ended()) {
+                return;
+            }
+            spin_pause();
+        }
     }
 }
 

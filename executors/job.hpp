@@ -13,6 +13,7 @@
 #include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -81,6 +82,14 @@ public:
     job_base* next = nullptr;
     job_base* previous = nullptr;
 
+    /// It goes to a thread that looks for it on another core: whoever waits for it may find its end by looking for so long.
+    void begins_at_once(std::chrono::nanoseconds worth_looking_for) noexcept {
+        given_at_ = std::chrono::steady_clock::now();
+        worth_looking_for_ = worth_looking_for;
+    }
+    /// When it was given to such a thread; else, the clock's beginning.
+    std::chrono::steady_clock::time_point given_at() const noexcept { return given_at_; }
+
     /// Raised before its future has the result.
     void count_completion(atomic<std::uint64_t>& completed) noexcept { completed_ = &completed; }
 
@@ -104,6 +113,8 @@ protected:
 
     /// The future was cancelled: takes the job out of its queue, or asks a running one to stop.
     void after_cancellation() noexcept;
+    /// Somebody is about to wait for its end: looks for it for a moment, if it may come at once and nobody minds.
+    void look_for_its_end() const noexcept;
     void about_to_complete() noexcept {
         if (completed_ != nullptr) {
             completed_->fetch_add(1, memory_order_relaxed);
@@ -119,6 +130,8 @@ private:
     job_queue* queue_ = nullptr;
     atomic<std::uint64_t>* completed_ = nullptr;  // a counter
     job_ledger* ledger_ = nullptr;                // with a reference
+    std::chrono::steady_clock::time_point given_at_{};
+    std::chrono::nanoseconds worth_looking_for_{0};
     std::stop_source stop_;
     std::optional<outside_work> outside_{std::in_place};
     atomic<std::uint8_t> place_{0};
@@ -146,6 +159,7 @@ public:
         return true;
     }
     bool has_ended() const noexcept override { return this->is_done(); }
+    void before_waiting() noexcept override { look_for_its_end(); }
 
 private:
     ~job_record() override = default;

@@ -15,6 +15,7 @@
 #include <stdexcept>
 
 #include <pthread.h>
+#include <sched.h>
 
 namespace coir {
 namespace {
@@ -160,9 +161,14 @@ void thread_pool_executor::pool::throw_closed() const {
 
 void thread_pool_executor::pool::append(detail::job_base& work, effects& todo) noexcept {
     work.enter(*this, completed_);
+    submitters_core_ = ::sched_getcpu();
     queue_.push_back(work);
     ++submitted_;
     summon(todo);
+    if (todo.chosen != nullptr && todo.chosen->looks_on >= 0 && todo.chosen->looks_on != submitters_core_ &&
+        todo.chosen->word.load(std::memory_order_relaxed) == sleeper::k_looking) {
+        work.begins_at_once(answers_.budget());
+    }
 }
 
 void thread_pool_executor::pool::summon(effects& todo) noexcept {

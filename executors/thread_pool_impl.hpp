@@ -29,6 +29,7 @@
 
 #include "core/base/forked.hpp"
 #include "core/base/thread_count.hpp"
+#include "executors/patience_impl.hpp"
 
 #include <coir/core/base/atomic.hpp>
 #include <coir/core/base/lock.hpp>
@@ -91,6 +92,7 @@ private:
         static constexpr std::uint32_t k_chosen = 2;
 
         std::atomic<std::uint32_t> word{k_looking};
+        int looks_on = -1;    // under lock_: the core; -1: goes to sleep at once
         bool chosen = false;  // under lock_; the word follows
         sleeper* next = nullptr;
         sleeper* previous = nullptr;
@@ -136,7 +138,7 @@ private:
     bool initialise() noexcept;
     bool run_next(lock& held);
     bool sleep(lock& held);
-    bool wait_to_be_chosen(sleeper& self) noexcept;
+    bool wait_to_be_chosen(sleeper& self, detail::patience::duration look_for) noexcept;
     void end(lock& held);
 
     thread_pool_options options_;
@@ -145,10 +147,13 @@ private:
     detail::original_process const owner_;
     std::atomic<bool> has_had_threads_{false};
     std::atomic<std::uint64_t> names_{0};
-    std::atomic<unsigned> spinning_{0};
+    std::atomic<unsigned> looking_{0};
+    detail::patience jobs_;     // of threads that wait for one
+    detail::patience answers_;  // of those who wait for a job's end
     detail::atomic<std::uint64_t> completed_{0};
 
     detail::spin_mutex mutable lock_;  // guards:
+    int submitters_core_ = -1;         // where the last job came from
     detail::job_list queue_;
     detail::wait_list room_;
     sleeper* sleepers_ = nullptr;  // the last to come first

@@ -47,10 +47,6 @@ job_base* job_list::pop_front() noexcept {
 
 namespace {
 
-// A sleep and a wake through the kernel cost about 10 µs together: a job that comes within that time finds the thread
-// awake. Guessed; longer spinning would take the core away from whoever makes the next job.
-constexpr auto k_spin_time = std::chrono::microseconds(10);
-
 // A thread inherits the processors of the one that starts it, which may be a worker that is pinned to one. The process's
 // own, those of its first thread, are what a pool is for.
 void unpin_this_thread() noexcept {
@@ -183,7 +179,11 @@ bool thread_pool_executor::pool::run_next(lock& held) {
     if (being_removed) {
         next->await_removal();
     }
+    auto const given_at = next->given_at();
     bool const ran = next->run();  // it ends here, with all that it captured, without the lock
+    if (given_at != std::chrono::steady_clock::time_point()) {
+        answers_.tell(std::chrono::steady_clock::now() - given_at <= detail::patience::k_most);
+    }
     held.lock();
     cancelled_ += ran ? 0 : 1;
     return true;
@@ -199,8 +199,21 @@ bool thread_pool_executor::pool::sleep(lock& held) {
     }
     sleepers_ = &self;
     ++asleep_;
+    // Not where the last job came from: whoever makes the next one has to get this core first.
+    int const core = ::sched_getcpu();
+    bool const elsewhere = core != submitters_core_;
+    auto const look_for = elsewhere && looking_.load(std::memory_order_relaxed) < most_spinning_
+                              ? jobs_.budget()
+                              : detail::patience::duration::zero();
+    bool const looks = look_for > detail::patience::duration::zero();
+    self.looks_on = looks ? core : -1;
+    looking_.fetch_add(looks ? 1 : 0, std::memory_order_relaxed);
+    auto const since = std::chrono::steady_clock::now();
     held.unlock();
-    bool const in_time = wait_to_be_chosen(self);
+    bool const in_time = wait_to_be_chosen(self, look_for);
+    if (elsewhere) {
+        jobs_.tell(std::chrono::steady_clock::now() - since <= detail::patience::k_most);
+    }
     held.lock();
     if (!in_time && !self.chosen) {
         (self.previous == nullptr ? sleepers_ : self.previous->next) = self.next;
@@ -221,19 +234,18 @@ bool thread_pool_executor::pool::sleep(lock& held) {
     return true;
 }
 
-bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self) noexcept {
+bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self, detail::patience::duration look_for) noexcept {
     auto const now = std::chrono::steady_clock::now();
-    if (spinning_.fetch_add(1, std::memory_order_relaxed) < most_spinning_) {
-        auto const give_up = now + k_spin_time;
+    if (look_for > detail::patience::duration::zero()) {
+        auto const give_up = now + look_for;
         while (self.word.load(std::memory_order_relaxed) != sleeper::k_chosen &&
                std::chrono::steady_clock::now() < give_up) {
             for (int i = 0; i < 16; ++i) {
                 detail::spin_pause();
             }
         }
+        looking_.fetch_sub(1, std::memory_order_relaxed);
     }
-    spinning_.fetch_sub(1, std::memory_order_relaxed);
-
     std::uint32_t looking = sleeper::k_looking;
     if (!self.word.compare_exchange_strong(looking, sleeper::k_asleep, std::memory_order_acq_rel)) {
         return true;

@@ -3,6 +3,8 @@
 
 #include <coir/coir.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -12,6 +14,10 @@ namespace {
 struct place {
     coir::runtime home{coir::runtime_options{.workers = 1}};
     coir::thread_pool_executor pool{{.max_workers = k_threads}};
+
+    std::uint64_t call() {
+        return pool.submit([] { return std::uint64_t{1}; }).get();
+    }
 };
 
 }  // namespace
@@ -23,11 +29,25 @@ competitor coir_round_trip() {
                     stopwatch const watch;
                     std::uint64_t sum = 0;
                     for (std::uint64_t i = 0; i < calls; ++i) {
-                        sum += here->pool.submit([] { return std::uint64_t{1}; }).get();
+                        sum += here->call();
                     }
                     double const took = watch.nanoseconds();
                     expect_equal(sum, calls, "calls");
                     return took / static_cast<double>(calls);
+                });
+            }};
+}
+
+// It is the task that pauses: the thread that started it has nothing to do with what is measured.
+competitor coir_after_pauses(std::chrono::microseconds pause) {
+    auto const here = std::make_shared<place>();
+    return {"coir", [here, pause](std::uint64_t calls) {
+                return here->home.block_on([&] {
+                    std::uint64_t sum = 0;
+                    double const result = median_after_pauses(
+                        calls, [&] { coir::sleep(pause); }, [&] { sum += here->call(); });
+                    expect_equal(sum, calls, "calls");
+                    return result;
                 });
             }};
 }
@@ -43,7 +63,7 @@ competitor coir_throughput() {
                         callers.push_back(coir::spawn([&here, each] {
                             std::uint64_t sum = 0;
                             for (std::uint64_t n = 0; n < each; ++n) {
-                                sum += here->pool.submit([] { return std::uint64_t{1}; }).get();
+                                sum += here->call();
                             }
                             return sum;
                         }));

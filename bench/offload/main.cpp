@@ -10,18 +10,12 @@ namespace {
 using namespace bench;
 
 // Tokio only where it can be had, and with it the goal that `bound` says.
-void compare_with(settings const& s, std::vector<competitor> competitors, competitor tokio, double bound,
-                  std::chrono::microseconds pause = {}) {
+void compare_with(settings const& s, std::vector<competitor> competitors, competitor tokio, double bound) {
     std::vector<goal> goals{{.subject = "coir", .reference = "Asio thread_pool", .bound = 1.0},
                             {.subject = "coir", .reference = "Python ThreadPoolExecutor", .bound = 0.5}};
     if (tokio.slice) {
         competitors.push_back(std::move(tokio));
         goals.push_back({.subject = "coir", .reference = offload::k_tokio, .bound = bound});
-    }
-    if (pause.count() != 0) {
-        for (competitor& one : competitors) {
-            one = after_pauses(std::move(one), pause);
-        }
     }
     compare(s, competitors, goals);
 }
@@ -34,12 +28,14 @@ int main() {
                      {offload::futex_round_trip(), offload::coir_round_trip(), offload::asio_round_trip(),
                       offload::python_round_trip()},
                      offload::tokio_round_trip(), 0.5);
-        compare_with({.title = "offload: one call to a thread and back, when all have gone to sleep",
+        constexpr auto k_pause = std::chrono::milliseconds(2);
+        compare_with({.title = "offload: one call to a thread and back, when all have gone to sleep (medians)",
                       .unit = "ns/call",
                       .fixed_units = 30},
-                     {offload::futex_round_trip(), offload::coir_round_trip(), offload::asio_round_trip(),
-                      offload::python_round_trip()},
-                     offload::tokio_round_trip(), 1.0, std::chrono::milliseconds(2));
+                     {after_pauses(offload::futex_round_trip(), k_pause), offload::coir_after_pauses(k_pause),
+                      after_pauses(offload::asio_round_trip(), k_pause),
+                      after_pauses(offload::python_round_trip(), k_pause)},
+                     offload::tokio_after_pauses(k_pause), 1.0);
         compare_with({.title = "offload: 64 calls under way on 4 threads",
                       .unit = "ns/call",
                       .granularity = offload::k_in_flight},

@@ -6,6 +6,7 @@
 
 #include "bench/support/paired.hpp"
 
+#include <chrono>
 #include <cstddef>
 
 namespace bench::offload {
@@ -21,6 +22,9 @@ competitor asio_round_trip();
 /// Without a slice if it cannot be had here.
 competitor tokio_round_trip();
 competitor python_round_trip();
+/// A round trip after each pause of who calls: the median.
+competitor coir_after_pauses(std::chrono::microseconds pause);
+competitor tokio_after_pauses(std::chrono::microseconds pause);
 
 /// The same, one number for each 64 calls.
 competitor futex_throughput();

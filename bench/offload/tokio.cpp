@@ -47,7 +47,7 @@ offline = true
 )toml";
 
 constexpr char k_program[] = R"rust(use std::io::{BufRead, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 async fn caller(times: u64) -> u64 {
     let mut total = 0;
@@ -69,9 +69,24 @@ async fn measure(calls: u64, in_flight: u64) -> (u64, u128) {
     (total, start.elapsed().as_nanos())
 }
 
+// The median, times the number of calls.
+async fn measure_after_pauses(calls: u64, pause: Duration) -> (u64, u128) {
+    let mut each = Vec::new();
+    let mut total = 0;
+    for _ in 0..calls {
+        std::thread::sleep(pause);
+        let start = Instant::now();
+        total += caller(1).await;
+        each.push(start.elapsed().as_nanos());
+    }
+    each.sort();
+    (total, each[each.len() / 2] * calls as u128)
+}
+
 fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|a| a.parse().unwrap()).collect();
     let (threads, in_flight) = (numbers[0] as usize, numbers[1]);
+    let pause = Duration::from_micros(numbers[2]);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(threads)
@@ -81,7 +96,13 @@ fn main() {
         let calls: u64 = line.unwrap().trim().parse().unwrap();
         // In a task, so that the worker awaits, and not this thread.
         let (total, took) = runtime
-            .block_on(async move { tokio::spawn(measure(calls, in_flight)).await })
+            .block_on(async move {
+                if pause.is_zero() {
+                    tokio::spawn(measure(calls, in_flight)).await
+                } else {
+                    tokio::spawn(measure_after_pauses(calls, pause)).await
+                }
+            })
             .unwrap();
         println!("{} {}", total, took);
         std::io::stdout().flush().unwrap();
@@ -133,13 +154,13 @@ std::optional<std::string> build() {
     return std::nullopt;
 }
 
-competitor tokio_with(std::size_t in_flight) {
+competitor tokio_with(std::size_t in_flight, std::chrono::microseconds pause = {}) {
     static std::optional<std::string> const program = build();
     if (!program) {
         return {};
     }
-    auto const tokio = std::make_shared<peer>(
-        std::vector<std::string>{*program, std::to_string(k_threads), std::to_string(in_flight)});
+    auto const tokio = std::make_shared<peer>(std::vector<std::string>{
+        *program, std::to_string(k_threads), std::to_string(in_flight), std::to_string(pause.count())});
     return {k_tokio, [tokio](std::uint64_t calls) { return tokio->run(calls); }};
 }
 
@@ -147,6 +168,10 @@ competitor tokio_with(std::size_t in_flight) {
 
 competitor tokio_round_trip() {
     return tokio_with(1);
+}
+
+competitor tokio_after_pauses(std::chrono::microseconds pause) {
+    return tokio_with(1, pause);
 }
 
 competitor tokio_throughput() {

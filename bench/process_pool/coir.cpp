@@ -78,16 +78,12 @@ competitor coir_from_a_task_after_pauses(std::size_t size, std::chrono::microsec
                 coir::sleep(std::chrono::hours(1));
             }
         });
-        std::vector<double> each;
-        for (std::uint64_t i = 0; i < units; ++i) {
-            coir::sleep(pause);
-            stopwatch const watch;
-            s.one(i);
-            each.push_back(watch.nanoseconds());
-        }
+        std::uint64_t i = 0;
+        double const result = median_after_pauses(
+            units, [&] { coir::sleep(pause); }, [&] { s.one(i++); });
         other.cancel();
         other.wait();
-        return median(std::move(each));
+        return result;
     });
 }
 

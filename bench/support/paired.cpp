@@ -134,6 +134,17 @@ void compare(settings const& s, std::vector<competitor> const& competitors, std:
     print_table(s, rows, goals);
 }
 
+double median_after_pauses(std::uint64_t times, std::function<void()> const& pause, std::function<void()> const& one) {
+    std::vector<double> each;
+    for (std::uint64_t i = 0; i < times; ++i) {
+        pause();
+        stopwatch const watch;
+        one();
+        each.push_back(watch.nanoseconds());
+    }
+    return median(std::move(each));
+}
+
 competitor after_pauses(competitor one, std::chrono::microseconds pause) {
     return {one.name, [slice = std::move(one.slice), pause](std::uint64_t units) {
                 std::vector<double> each;

@@ -22,7 +22,8 @@
 //   producer   push; fence P; read word_; if nobody searches and somebody sleeps: turn one asleep worker to chosen;
 //              searchers + 1, sleepers - 1; then wake it.
 //   searcher   searchers + 1 (only while fewer than half of the workers search); look everywhere.
-//              Found something: searchers - 1, and the last one acts as a producer does (there may be more).
+//              Found something: searchers - 1; the last one: fence S; looks at every queue once more, and acts as a
+//              producer does if there is something.
 //   parker     sleepers + 1, and searchers - 1 if it was one; turn itself to asleep; fence W; read word_.
 //              Nobody searches: look at every queue once more. Somebody searches: look at its own things only
 //              (inbox, timers, shutdown flag). Found something: back out; else block.
@@ -41,9 +42,10 @@
 //   Lemma. If the producer's read of word_ (or of a worker's bits) does not see some change of it, then P precedes
 //   the next fence of the author of that change.
 //   a. The producer read searchers >= 1. Take the first change behind what it read that makes the count 0, and its
-//      author L. If L found something, it acts as a producer, behind a fence that P precedes by the lemma: it chooses
-//      somebody, and (b) holds, or (a) or (c) holds for its read. If L parks, P precedes L's fence W, behind which
-//      it looks at every queue, unless it reads that somebody searches again: then (a) holds for that read.
+//      author L. If L found something, it looks at every queue behind its fence S, which P precedes by the lemma. If
+//      the item is there still, L acts as a producer: it chooses somebody, and (b) holds, or (a) or (c) holds for its
+//      read. If L parks, P precedes L's fence W, behind which it looks at every queue, unless it reads that somebody
+//      searches again: then (a) holds for that read.
 //   b. The producer chose S. S will wake up and stop searching some time; that change comes behind what the producer
 //      read, as the choice happens in between. If S then finds the count at 1 or less, it does as L in (a); if not,
 //      the count is still 1 or more, and (a) holds from there on.
@@ -120,11 +122,17 @@ public:
     /// False: half of the workers (at least one) search already; park without searching.
     [[nodiscard]] bool try_start_searching() noexcept;
 
-    /// A searcher has found something. True if no other is counted: then it must call choose_sleeper_to_wake() too.
+    /// A searcher has found something. True if no other is counted: then it must look at every queue, and call
+    /// choose_sleeper_to_wake() if there is something.
     [[nodiscard]] bool stop_searching() noexcept {
-        // Relaxed: the fence in choose_sleeper_to_wake() is what orders.
-        return searchers_in(word_.fetch_sub(k_one_searcher, memory_order_relaxed)) <=
-               COIR_MODEL_WEAKEN(idle_last_searcher, 1, -9);
+        // Relaxed: the fence is what orders.
+        bool const last = searchers_in(word_.fetch_sub(k_one_searcher, memory_order_relaxed)) <=
+                          COIR_MODEL_WEAKEN(idle_last_searcher, 1, -9);
+        if (last) {
+            static_cast<void>(load_after_full_fence(  // S, partner P
+                word_, COIR_MODEL_WEAKEN(idle_searcher, memory_order_seq_cst, memory_order_relaxed)));
+        }
+        return last;
     }
 
     /// Announces that this worker is about to block. Afterwards it looks at its own things; and, if this returned true,

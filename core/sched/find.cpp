@@ -156,7 +156,9 @@ void worker::take_from_injector() noexcept {
     } catch (std::bad_alloc const&) {
         // What did not fit is back in the injector. The queue is full of other things to do.
     }
-    wake_another();
+    if (queue_.owner().size() > 1 || !injector.empty()) {
+        wake_another();
+    }
 }
 
 void worker::push_into_full(task_base& task) noexcept {
@@ -211,11 +213,13 @@ task_base* worker::next_task() noexcept {
     }
 }
 
-// Others may sleep because this one searched: if it was the last to search, somebody else must look on.
+// Others may sleep because this one searched: if it was the last to search, somebody else must look on, unless there is nothing.
+// Calls that are put off are out of its sight, as who puts them off has no fence for it.
 void worker::end_search() noexcept {
     if (searching_) {
         searching_ = false;
-        if (home_.idlers().stop_searching()) {
+        if (home_.idlers().stop_searching() &&
+            (home_.uses_forks() || !home_.global_queue().empty() || anybody_has_something())) {
             wake_another();
         }
     }
@@ -336,11 +340,12 @@ bool worker::spin_for_work() noexcept {
 }
 
 bool worker::anything_anywhere() noexcept {
-    if (anything_to_do()) {
-        return true;
-    }
+    return anything_to_do() || anybody_has_something();
+}
+
+bool worker::anybody_has_something() noexcept {
     for (unsigned i = 0; i < home_.worker_count(); ++i) {
-        if (i != index_ && (home_.worker_at(i).has_tasks_for_others() || home_.worker_at(i).has_open_calls())) {
+        if (home_.worker_at(i).has_tasks_for_others() || home_.worker_at(i).has_open_calls()) {
             return true;
         }
     }

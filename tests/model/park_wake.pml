@@ -103,6 +103,10 @@ search:
         :: else -> found = false
         fi
     }
+    if
+    :: queue == 0 -> goto run_item
+    :: else
+    fi;
     choose_and_wake();
 run_item:
     running++;

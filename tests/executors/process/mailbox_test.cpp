@@ -4,7 +4,7 @@
 #include "core/sched/cores.hpp"
 #include "executors/process/frame_impl.hpp"
 #include "executors/process/mailbox_impl.hpp"
-#include "executors/process/patience_impl.hpp"
+#include "executors/patience_impl.hpp"
 #include "tests/executors/process/jobs.hpp"
 #include "tests/support/running.hpp"
 
@@ -193,7 +193,7 @@ TEST(patience, gives_up_what_does_not_pay_and_tries_it_again_now_and_then) {
     patience p;
     EXPECT_EQ(p.budget(), patience::k_most);
     p.tell(false);
-    EXPECT_EQ(p.budget(), patience::k_most / 2);
+    EXPECT_EQ(p.budget(), patience::k_most / 16);
     for (int i = 0; i < 10; ++i) {
         p.tell(false);
     }

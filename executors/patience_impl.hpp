@@ -11,8 +11,9 @@ namespace coir::detail {
 
 /// A bound for spinning that adapts. Any thread may ask and tell; what gets lost between two of them does not matter.
 ///
-/// A wait that ended within k_most restores the whole bound, one that did not halves it, until spinning is given up. Who
-/// cannot tell how long its waits are while it does not spin tries again now and then.
+/// A wait that ended within k_most restores the whole bound, one that did not leaves a sixteenth of it, and the second in a
+/// row nothing. Who cannot tell how long its waits are while it does not spin tries again now and then. (Halving it costs too
+/// much where who is waited for has been put on this very core, and gets on only when nobody spins there.)
 class patience {
 public:
     using duration = std::chrono::nanoseconds;
@@ -37,7 +38,7 @@ public:
     /// A wait was, or would have been, over within k_most; or not.
     void tell(bool paid) noexcept {
         duration const now = budget_.load(std::memory_order_relaxed);
-        budget_.store(paid ? k_most : now >= k_least ? now / 2 : duration::zero(), std::memory_order_relaxed);
+        budget_.store(paid ? k_most : now >= k_least ? now / 16 : duration::zero(), std::memory_order_relaxed);
     }
 
 private:
