@@ -92,4 +92,26 @@ TEST(lone_task, that_an_event_has_made_ready_needs_no_other_worker) {
     ::close(ends[0]);
 }
 
+// Nor does one that a thread has made ready: whoever was woken for it, as the only one to search, has found all there is.
+TEST(lone_task, that_another_thread_has_made_ready_needs_no_other_worker) {
+    constexpr int k_requests = 50;
+    coir::runtime rt(coir::runtime_options{.workers = 2});
+    coir::semaphore requests(0);
+    coir::semaphore answers(0);
+    auto server = rt.spawn([&] {
+        for (int i = 0; i < k_requests; ++i) {
+            requests.acquire();
+            answers.release();
+        }
+    });
+    auto const before = rt.stats().wakeups;
+    for (int i = 0; i < k_requests; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(3));
+        requests.release();
+        answers.acquire();
+    }
+    EXPECT_LT(rt.stats().wakeups - before, k_requests / 5u);
+    server.get();
+}
+
 }  // namespace
