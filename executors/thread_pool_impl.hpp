@@ -24,6 +24,11 @@
 // Ended threads are joined: each by the next one that ends, the last by whoever waits for the shutdown. So when that returns,
 // their thread_local objects are gone too. If nobody will wait, they are detached as they end.
 //
+// Looking before sleeping. A thread without a job looks for one for as long as that has paid lately (patience), but not on the core
+// on which the last job was submitted: whoever submits the next one has to get that core first. If a job is given to a
+// thread that looks on another core, whoever waits for its end looks for that, too. So two that are in step need no
+// system call, two on one core never spin at each other, and an idle pool sleeps.
+//
 // Rejected: a queue for each thread (jobs block: one behind a blocked one would wait, while others are idle); a semaphore
 // (wakes the thread that has slept longest, and cannot be told that a thread is on its way); detached threads.
 
