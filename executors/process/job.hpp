@@ -29,13 +29,23 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace coir::detail {
 
 class process_pool;
 struct worker_process;
 class segment;
+
+/// Does it take no code of the user's to read one? Who submits may hold locks that such code wants.
+template <class R>
+inline constexpr bool k_plain_result = std::is_void_v<R> || std::is_arithmetic_v<R>;
+template <>
+inline constexpr bool k_plain_result<std::string> = true;
+template <class T>
+inline constexpr bool k_plain_result<std::vector<T>> = k_plain_result<T>;
 
 /// A job without its result type: what the pool handles.
 class remote_job {
@@ -47,6 +57,8 @@ public:
     virtual shared_state_base& state() noexcept = 0;
     /// Reads the result. Only for who has won state().start_completion(), and then calls state().complete().
     virtual void load_result(wire_input& in) = 0;
+    /// May whoever submits it read its result then and there?
+    virtual bool has_plain_result() const noexcept = 0;
 
     /// Work that goes on outside of the submitter's runtime.
     std::optional<outside_work> outside{std::in_place};
@@ -128,6 +140,8 @@ public:
             this->result.emplace(std::move(value));
         }
     }
+
+    bool has_plain_result() const noexcept override { return k_plain_result<R>; }
 
     void before_waiting() noexcept override { this->hasten(); }
 

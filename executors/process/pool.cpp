@@ -176,6 +176,7 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
     job.deadline = deadline_of_caller(job);
     write_deadline(*job.frame, job.deadline);
     finish_frame(*job.frame, frame_kind::job, job.id);
+    bool const may_take_answer = job.has_plain_result();
     job_ref reference(job);
     if (job.is_late()) {
         {
@@ -210,14 +211,14 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
         }
     }
     if (chosen) {
-        send_in_person(*chosen, std::move(io));
+        send_in_person(*chosen, std::move(io), may_take_answer);
     }
 }
 
 // Whom a sleeping worker is woken by may lose this core to it at once, and get on only when it has answered. So the answer is
 // waited for before there is anybody who could: else it would have to come by way of the keeper.
-void process_pool::send_in_person(worker_process& to, std::unique_lock<std::mutex> io) noexcept {
-    bool const waits = to.mail && to.mail->to_worker.is_asleep() && to.mail->to_pool.begin();
+void process_pool::send_in_person(worker_process& to, std::unique_lock<std::mutex> io, bool may_take_answer) noexcept {
+    bool const waits = may_take_answer && to.mail && to.mail->to_worker.is_asleep() && to.mail->to_pool.begin();
     send_or_watch(to);
     io.unlock();
     if (waits) {

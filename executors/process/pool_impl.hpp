@@ -23,8 +23,8 @@
 
 #include "core/base/forked.hpp"
 #include "core/base/thread_count.hpp"
-#include "executors/process/descriptor_impl.hpp"
 #include "executors/patience_impl.hpp"
+#include "executors/process/descriptor_impl.hpp"
 #include "executors/process/segment_impl.hpp"
 #include "executors/process/worker_process_impl.hpp"
 
@@ -102,7 +102,7 @@ private:
     std::unique_lock<std::mutex> give(worker_process& to, job_ref job);
     void send_or_watch(worker_process& to) noexcept;
     /// `io`: the worker's lock, held.
-    void send_in_person(worker_process& to, std::unique_lock<std::mutex> io) noexcept;
+    void send_in_person(worker_process& to, std::unique_lock<std::mutex> io, bool may_take_answer) noexcept;
     /// Under lock_.
     bool needs_another() const noexcept;
     static void let_go(job_ref const& job) noexcept;

@@ -2,9 +2,9 @@
 //
 // The memory that a pool shares with each worker: what is posted arrives once, and a worker may do to it whatever it likes.
 #include "core/sched/cores.hpp"
+#include "executors/patience_impl.hpp"
 #include "executors/process/frame_impl.hpp"
 #include "executors/process/mailbox_impl.hpp"
-#include "executors/patience_impl.hpp"
 #include "tests/executors/process/jobs.hpp"
 #include "tests/support/running.hpp"
 
@@ -526,6 +526,22 @@ void stay_on(int core) {
     ::sched_setaffinity(0, sizeof mask, &mask);
 }
 
+// A result that says in which thread it was read.
+struct reader_of_itself {
+    std::thread::id reader;
+
+    template <class Archive>
+    void save(Archive&) const {}
+    template <class Archive>
+    void load(Archive&) {
+        reader = std::this_thread::get_id();
+    }
+};
+
+reader_of_itself no_plain_result(int) {
+    return {};
+}
+
 // Whoever wakes the worker loses their core to it, and has no way to say that he waits before he has it back.
 TEST(process_pool_mailbox, answer_that_comes_before_the_submitter_gets_on_does_not_need_the_keeper) {
     if (detail::usable_core_count() < 2) {
@@ -547,6 +563,16 @@ TEST(process_pool_mailbox, answer_that_comes_before_the_submitter_gets_on_does_n
                 std::this_thread::yield();
             }
             was_awaited = answer.get();
+        }
+        // But code of the user's, which may want a lock that he holds, does not run in submit().
+        for (int i = 0; i < 10; ++i) {
+            wait_until_idle(pool);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            auto answer = pool.submit<&no_plain_result>(0);
+            while (!answer.done()) {
+                std::this_thread::yield();
+            }
+            EXPECT_NE(answer.get().reader, std::this_thread::get_id());
         }
     });
     submitter.join();
