@@ -34,7 +34,7 @@
 
 #include "core/base/forked.hpp"
 #include "core/base/thread_count.hpp"
-#include "executors/patience_impl.hpp"
+#include "core/base/patience.hpp"
 
 #include <coir/core/base/atomic.hpp>
 #include <coir/core/base/lock.hpp>

@@ -14,7 +14,7 @@
 #include "executors/process/image_impl.hpp"
 #include "executors/process/last_words_impl.hpp"
 #include "executors/process/mailbox_impl.hpp"
-#include "executors/patience_impl.hpp"
+#include "core/base/patience.hpp"
 #include "executors/process/request_impl.hpp"
 
 #include <coir/core/base/errors.hpp>

@@ -23,7 +23,7 @@
 
 #include "core/base/forked.hpp"
 #include "core/base/thread_count.hpp"
-#include "executors/patience_impl.hpp"
+#include "core/base/patience.hpp"
 #include "executors/process/descriptor_impl.hpp"
 #include "executors/process/segment_impl.hpp"
 #include "executors/process/worker_process_impl.hpp"
