@@ -33,8 +33,8 @@
 // (wakes the thread that has slept longest, and cannot be told that a thread is on its way); detached threads.
 
 #include "core/base/forked.hpp"
-#include "core/base/thread_count.hpp"
 #include "core/base/patience.hpp"
+#include "core/base/thread_count.hpp"
 
 #include <coir/core/base/atomic.hpp>
 #include <coir/core/base/lock.hpp>

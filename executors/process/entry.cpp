@@ -5,6 +5,7 @@
 
 #include "executors/process/entry_impl.hpp"
 
+#include "core/base/patience.hpp"
 #include "core/base/thread_name.hpp"
 #include "core/sched/main_entry.hpp"
 #include "executors/process/bell_impl.hpp"
@@ -14,7 +15,6 @@
 #include "executors/process/image_impl.hpp"
 #include "executors/process/last_words_impl.hpp"
 #include "executors/process/mailbox_impl.hpp"
-#include "core/base/patience.hpp"
 #include "executors/process/request_impl.hpp"
 
 #include <coir/core/base/errors.hpp>

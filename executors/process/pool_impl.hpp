@@ -22,8 +22,8 @@
 //      sleeps, under the lock: who gives a job to a worker wakes it if the job's deadline comes first.
 
 #include "core/base/forked.hpp"
-#include "core/base/thread_count.hpp"
 #include "core/base/patience.hpp"
+#include "core/base/thread_count.hpp"
 #include "executors/process/descriptor_impl.hpp"
 #include "executors/process/segment_impl.hpp"
 #include "executors/process/worker_process_impl.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // The memory that a pool shares with each worker: what is posted arrives once, and a worker may do to it whatever it likes.
-#include "core/sched/cores.hpp"
 #include "core/base/patience.hpp"
+#include "core/sched/cores.hpp"
 #include "executors/process/frame_impl.hpp"
 #include "executors/process/mailbox_impl.hpp"
 #include "tests/executors/process/jobs.hpp"
