@@ -38,7 +38,8 @@ struct both {
 competitor asio_with(std::size_t in_flight) {
     auto const made = std::make_shared<both>();
     return {"Asio thread_pool", [made, in_flight](std::uint64_t calls) {
-                auto& [home, pool] = *made;
+                asio::io_context& home = made->home;
+                asio::thread_pool& pool = made->pool;
                 home.restart();
                 std::uint64_t sum = 0;
                 auto const work = asio::make_work_guard(home);

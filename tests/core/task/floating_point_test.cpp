@@ -2,6 +2,7 @@
 //
 // What tasks have of the processor's floating-point control word.
 #include <coir/core/sched/runtime.hpp>
+#include <coir/core/task/sleep.hpp>
 #include <coir/core/task/task.hpp>
 
 #include <gtest/gtest.h>
