@@ -67,13 +67,19 @@ private:
     std::size_t size_ = 0;
 };
 
+/// A message from the pool. Its body lies where it was read, until the next one is.
+struct incoming {
+    frame_header header;
+    std::span<std::byte const> body;
+};
+
 class server {
 public:
     explicit server(worker_marker const& marker) : marker_(marker) {}
 
     int serve() {
         say_hello();
-        while (std::optional<frame> message = receive()) {
+        while (std::optional<incoming> const message = receive()) {
             switch (message->header.kind) {
             case frame_kind::setup:
                 if (!set_up(*message)) {
@@ -95,7 +101,10 @@ public:
 private:
     // Looks into the mailbox first, as long as that pays: who sends again at once need not wake this process. Then it sleeps there
     // for a while, from where it is woken in half the time.
-    std::optional<frame> receive() {
+    std::optional<incoming> receive() {
+        if (from_socket_.capacity() > k_kept_buffer) {
+            byte_buffer().swap(from_socket_);
+        }
         if (!std::exchange(is_at_mailbox_, false)) {
             return receive_from_socket();
         }
@@ -111,7 +120,7 @@ private:
         return received;
     }
 
-    std::optional<frame> read_mail(mail_slot const& slot) {
+    std::optional<incoming> read_mail(mail_slot const& slot) {
         auto const size = slot.read(from_mail_);
         if (!size || *size < k_frame_header_size) {
             throw protocol_error("a message of no possible size");
@@ -122,13 +131,14 @@ private:
         if (header.size != body.size()) {
             throw protocol_error("a message of another size than it says");
         }
-        return frame{header, byte_buffer(body.begin(), body.end())};
+        return incoming{header, body};
     }
 
-    std::optional<frame> receive_from_socket() {
+    std::optional<incoming> receive_from_socket() {
         for (;;) {
             if (auto whole = reader_.next()) {
-                return whole;
+                from_socket_ = std::move(whole->body);
+                return incoming{whole->header, from_socket_};
             }
             passed_descriptors passed;
             auto const got = receive_with_descriptors(k_worker_channel, reader_.space(), passed);
@@ -175,7 +185,7 @@ private:
         answer(frame_kind::hello, 0, [&](wire_output& out) { write_hello(out, {marker_.secret, program_image()}); });
     }
 
-    bool set_up(frame const& message) {
+    bool set_up(incoming const& message) {
         wire_input in(message.body);
         setup_message const setup = read_setup(in);
         name_this_thread("coir-worker", setup.number);
@@ -206,7 +216,7 @@ private:
     }
 
     /// False: the pool is gone, or this worker is of no use any more.
-    bool run(frame const& message) {
+    bool run(incoming const& message) {
         if (cpu_limit_ != 0) {
             limit_processor_time(cpu_limit_);
         }
@@ -225,7 +235,7 @@ private:
         }
     }
 
-    void call(frame const& message, wire_output& out) {
+    void call(incoming const& message, wire_output& out) {
         wire_input head(message.body);
         segment_place const place = read_segment_place(head);
         mapping once;
@@ -270,6 +280,7 @@ private:
     pid_t const pid_ = ::getpid();
     last_words last_words_;
     frame_reader reader_;
+    byte_buffer from_socket_;
     passed_descriptors passed_;
     byte_buffer answer_;
     mailbox_mapping mail_;
