@@ -218,6 +218,7 @@ task_base* worker::next_task() noexcept {
 void worker::end_search() noexcept {
     if (searching_) {
         searching_ = false;
+        lone_.give_up();  // what is in the queue now was stolen, and not woken by its own task
         if (home_.idlers().stop_searching() &&
             (home_.uses_forks() || !home_.global_queue().empty() || anybody_has_something())) {
             wake_another();
