@@ -60,11 +60,12 @@ void job_base::await_removal() const noexcept {
 }
 
 void job_base::look_for_its_end() const noexcept {
-    if (worth_looking_for_ <= std::chrono::nanoseconds::zero()) {
+    auto const at_most = worth_looking_for_.load(std::memory_order_relaxed);
+    if (at_most <= std::chrono::nanoseconds::zero()) {
         return;
     }
     constexpr int k_looks_between_clocks = 32;
-    for (auto const give_up = std::chrono::steady_clock::now() + worth_looking_for_;
+    for (auto const give_up = std::chrono::steady_clock::now() + at_most;
          may_linger() && std::chrono::steady_clock::now() < give_up;) {
         for (int i = 0; i < k_looks_between_clocks; ++i) {
             if (has_ended()) {

@@ -13,6 +13,7 @@
 #include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -85,7 +86,7 @@ public:
     /// It goes to a thread that looks for it on another core: whoever waits for it may find its end by looking for so long.
     void begins_at_once(std::chrono::nanoseconds worth_looking_for) noexcept {
         given_at_ = std::chrono::steady_clock::now();
-        worth_looking_for_ = worth_looking_for;
+        worth_looking_for_.store(worth_looking_for, std::memory_order_relaxed);
     }
     /// When it was given to such a thread; else, the clock's beginning.
     std::chrono::steady_clock::time_point given_at() const noexcept { return given_at_; }
@@ -131,7 +132,8 @@ private:
     atomic<std::uint64_t>* completed_ = nullptr;  // a counter
     job_ledger* ledger_ = nullptr;                // with a reference
     std::chrono::steady_clock::time_point given_at_{};
-    std::chrono::nanoseconds worth_looking_for_{0};
+    // A job that one executor hands on to another may have somebody who waits by then.
+    std::atomic<std::chrono::nanoseconds> worth_looking_for_{std::chrono::nanoseconds::zero()};
     std::stop_source stop_;
     std::optional<outside_work> outside_{std::in_place};
     atomic<std::uint8_t> place_{0};

@@ -53,7 +53,8 @@ bool thread_pool_executor::pool::runs_caller() const noexcept {
 }
 
 bool thread_pool_executor::pool::has_lost_its_threads() const noexcept {
-    return !owner_.is_this() && has_had_threads_.load(std::memory_order_relaxed);
+    auto const had = had_threads_after_.load(std::memory_order_relaxed);
+    return had != 0 && had != std::uint64_t{1} + detail::forks_so_far.load(std::memory_order_relaxed);
 }
 
 void thread_pool_executor::pool::execute(job work) {
@@ -176,7 +177,8 @@ void thread_pool_executor::pool::summon(effects& todo) noexcept {
         if (sleepers_ != nullptr) {
             choose(*sleepers_, todo);
         } else if (queue_.size() > takers_ + starting_ && threads_ < options_.max_workers) {
-            has_had_threads_.store(true, std::memory_order_relaxed);
+            had_threads_after_.store(std::uint64_t{1} + detail::forks_so_far.load(std::memory_order_relaxed),
+                                     std::memory_order_relaxed);
             ++threads_;
             ++starting_;
             ++todo.threads_to_start;

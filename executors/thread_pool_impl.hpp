@@ -149,8 +149,9 @@ private:
     thread_pool_options options_;
     unsigned const
         most_spinning_;  // asked here: to count the cores takes files, which no thread opens on its way to sleep
-    detail::original_process const owner_;
-    std::atomic<bool> has_had_threads_{false};
+    detail::original_process const counts_forks_;
+    std::atomic<std::uint64_t> had_threads_after_{
+        0};  // so many forks, and one; 0: it has had none yet, in whatever process
     std::atomic<std::uint64_t> names_{0};
     std::atomic<unsigned> looking_{0};
     detail::patience jobs_;     // of threads that wait for one

@@ -18,7 +18,7 @@ void refuse_in_a_fork();
 /// On the way from the first process to this one, since the first original_process was made.
 inline std::atomic<std::uint32_t> forks_so_far{0};
 
-/// Remembers which process it was made in. One that comes of it by fork() has a copy, and is another.
+/// Remembers which process it was made in. One that comes of it by fork() has a copy, and is another. (Not seen: _Fork(), clone().)
 class original_process {
 public:
     /// Throws std::system_error.

@@ -310,6 +310,19 @@ public:
         return true;
     }
 
+    /// Not if shared. What was pushed just before this item, if both still stand where they were pushed; else null.
+    T* before(T const* item, std::int64_t place) const noexcept {
+        COIR_ASSERT(!queue_->shared_);
+        index const top = queue_->top_.load(memory_order_relaxed);
+        auto const ahead = static_cast<std::uint64_t>(deque<T>::distance(top, place));
+        if (ahead == 0 ||
+            ahead >= static_cast<std::uint64_t>(deque<T>::distance(top, queue_->bottom_.load(memory_order_relaxed))) ||
+            queue_->slot(place).load(memory_order_relaxed) != item) {
+            return nullptr;
+        }
+        return queue_->slot(deque<T>::advanced(place, -1)).load(memory_order_relaxed);
+    }
+
     /// The newest item or null, left where it is: by the time the caller looks, a thief may have it.
     T* peek_back() const noexcept {
         return empty() ? nullptr

@@ -381,6 +381,13 @@ bool worker::try_run_in_place(task_base& awaited) noexcept {
     if (waiting == nullptr || waiting->has(task_base::k_on_strand)) {
         return false;  // one on a strand could not let it go when the other one waits
     }
+    // With one worker, what the same task has spawned just before comes first, as on an event loop.
+    if (!self->shared_ && !self->seeded_) {
+        task_base const* const earlier = self->queue_.owner().before(&awaited, awaited.queue_place);
+        if (earlier != nullptr && earlier->was_spawned_by(*waiting)) {
+            return false;
+        }
+    }
     // Of the exceptions that the waiting task is just handling the other one knows nothing.
     void* const caught_by_waiting = self->eh->caught_exceptions;
     bool const may_be_cancelled = !waiting->is_shielded() && self->eh->uncaught_exceptions == 0;

@@ -187,8 +187,10 @@ void scheduler::spawn(task_base& task) {
     }
     refuse_in_a_fork();
     // Counted before the look at closed_, which shut_down() sets before it counts: so either this spawn is refused, or
-    // the shutdown waits for the task.
-    spawned_outside_.fetch_add(1, std::memory_order_seq_cst);
+    // the shutdown waits for the task. The first one is the main task.
+    if (spawned_outside_.fetch_add(1, std::memory_order_seq_cst) != 0 && options_.seed) {
+        standstill_.outside_has_a_part();
+    }
     if (closed_.load(std::memory_order_seq_cst)) {
         spawned_outside_.fetch_sub(1, std::memory_order_seq_cst);
         task_ended();

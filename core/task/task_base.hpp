@@ -114,6 +114,7 @@ public:
 
     /// The task that spawned this one, if its record still lives.
     state_ptr<task_base> parent() const noexcept;
+    bool was_spawned_by(task_base const& other) const noexcept { return parent_id_ == other.id_; }
     scheduler& home() const noexcept { return *home_; }
     /// A number that no other runtime of the process has or had.
     std::uint32_t home_number() const noexcept { return home_number_; }

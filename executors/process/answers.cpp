@@ -276,7 +276,9 @@ void process_pool::drop_late() noexcept {
 }
 
 void process_pool::carry_on(worker_process& with, reader who) {
-    drop_late();
+    if (who != reader::submitting) {
+        drop_late();
+    }
     std::unique_lock<std::mutex> io;
     std::shared_ptr<segment> read;  // goes back without the lock
     {
@@ -286,7 +288,8 @@ void process_pool::carry_on(worker_process& with, reader who) {
             return;  // cancelled, with the worker
         }
         bool const used_up = options_.max_jobs_per_worker != 0 && with.jobs_given >= options_.max_jobs_per_worker;
-        if (who != reader::keeper && (with.has_ended || used_up || broken_ || closed_)) {
+        bool const others_wait = who == reader::submitting && !queue_.empty();
+        if (who != reader::keeper && (with.has_ended || used_up || broken_ || closed_ || others_wait)) {
             with.unfinished = unfinished_ = true;
             wake_keeper();
             return;

@@ -99,11 +99,11 @@ void process_pool::hasten(remote_job& job) noexcept {
             job.sleeper_at.reset();
         }
     }
-    wait_no_longer(*worker);
+    wait_no_longer(*worker, reader::waiting);
 }
 
-void process_pool::wait_no_longer(worker_process& at) noexcept {
-    if (at.mail->to_pool.end() && take_mail(at, reader::waiting)) {
+void process_pool::wait_no_longer(worker_process& at, reader who) noexcept {
+    if (at.mail->to_pool.end() && take_mail(at, who)) {
         let_keeper_rest();
     }
 }
@@ -167,7 +167,7 @@ bool process_pool::take_mail(worker_process& from, reader who) noexcept {
             return false;
         }
         from.answer_in_hand = true;
-        in_hand_ += who == reader::waiting ? 1 : 0;
+        in_hand_ += who != reader::keeper ? 1 : 0;
     }
     try {
         auto const size = from.mail->to_pool.read(from.from_mail);
@@ -188,7 +188,7 @@ bool process_pool::take_mail(worker_process& from, reader who) noexcept {
     } catch (wire_error const& error) {
         found_out(from, error.what(), who);
     }
-    if (who == reader::waiting) {
+    if (who != reader::keeper) {
         std::lock_guard const guard(lock_);
         if (--in_hand_ == 0 && closed_) {
             wake_keeper();

@@ -222,7 +222,7 @@ void process_pool::send_in_person(worker_process& to, std::unique_lock<std::mute
     send_or_watch(to);
     io.unlock();
     if (waits) {
-        wait_no_longer(to);
+        wait_no_longer(to, reader::submitting);
     }
 }
 

@@ -90,8 +90,9 @@ public:
 private:
     using time_point = worker_process::time_point;
     using worker_ptr = std::shared_ptr<worker_process>;
-    /// Who takes an answer: the keeper, or somebody who waits for it.
-    enum class reader : bool { keeper, waiting };
+    /// Who takes an answer: the keeper, somebody who waits for it, or who has just submitted its job: that one runs no code of
+    /// others, nor gives up jobs of theirs, as he may hold locks.
+    enum class reader : std::uint8_t { keeper, waiting, submitting };
 
     // --- pool.cpp: what callers do -----------------------------------------------------------------------------------
     void refuse_in_a_fork() const;
@@ -151,7 +152,7 @@ private:
     /// What lies in the mailbox, if anything does. True if it was claimed.
     bool take_mail(worker_process& from, reader who) noexcept;
     /// After begin() at the mailbox: completes the job if its answer is there. The worker may be buried meanwhile.
-    void wait_no_longer(worker_process& at) noexcept;
+    void wait_no_longer(worker_process& at, reader who) noexcept;
     void found_out(worker_process& bad, std::string why, reader who);
     /// Suspends the calling task until the worker rings, the job is done, or the task is cancelled.
     void wait_at_bell(remote_job& job, worker_process& at) noexcept;

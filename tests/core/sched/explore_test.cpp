@@ -181,6 +181,11 @@ TEST(explore, says_whether_something_had_a_part_that_a_seed_cannot_replay) {
     EXPECT_THAT(failure_after([] { coir::blocking([] {}); }), marked);
     EXPECT_THAT(failure_after([] { coir::to_thread([] {}); }), marked);
     EXPECT_THAT(failure_after([] {
+                    auto& home = coir::runtime::current();
+                    std::thread([&] { home.spawn([] {}); }).join();
+                }),
+                marked);
+    EXPECT_THAT(failure_after([] {
                     std::atomic<bool> main_waits{false};
                     coir::promise<void> p;
                     std::thread other([&] {

@@ -5,9 +5,11 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/base/config.hpp>
+#include <coir/core/task/call_later.hpp>
 #include <coir/core/task/task_ref.hpp>
 #include <coir/core/task/timeout.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <functional>
@@ -162,13 +164,16 @@ TEST(spawn, does_not_run_the_callable_before_the_caller_waits_on_one_worker) {
     });
 }
 
+// Those of another task: who awaits their own out of turn waits for those before.
 TEST(spawn, task_that_is_awaited_out_of_turn_leaves_the_others_in_their_order) {
     coir::run(runtime_options{.workers = 1}, [] {
         std::vector<int> order;
         std::vector<task<void>> tasks;
-        for (int i = 0; i < 6; ++i) {
-            tasks.push_back(spawn([&order, i] { order.push_back(i); }));
-        }
+        spawn([&] {
+            for (int i = 0; i < 6; ++i) {
+                tasks.push_back(spawn([&order, i] { order.push_back(i); }));
+            }
+        }).get();
         tasks[2].get();
         tasks[5].get();
         tasks[3].get();
@@ -181,13 +186,15 @@ TEST(spawn, task_that_is_awaited_out_of_turn_and_suspends_is_resumed_once) {
     coir::run(runtime_options{.workers = 1}, [] {
         std::vector<int> order;
         std::vector<task<void>> tasks;
-        for (int i = 0; i < 3; ++i) {
-            tasks.push_back(spawn([&order, i] {
-                order.push_back(i);
-                yield();
-                order.push_back(10 + i);
-            }));
-        }
+        spawn([&] {
+            for (int i = 0; i < 3; ++i) {
+                tasks.push_back(spawn([&order, i] {
+                    order.push_back(i);
+                    yield();
+                    order.push_back(10 + i);
+                }));
+            }
+        }).get();
         tasks[1].get();
         EXPECT_EQ(order, (std::vector<int>{1, 0, 2, 11}));
         tasks[0].get();
@@ -347,6 +354,50 @@ TEST(spawn, many_tasks_all_run_once) {
             t.wait();
         }
         EXPECT_EQ(count.load(), 20'000);
+    });
+}
+
+// As on an event loop: whoever is awaited first, and though a task that has not begun may run in the place of who awaits it.
+TEST(spawn, tasks_of_one_task_begin_in_their_order_on_one_worker) {
+    run(runtime_options{.workers = 1}, [] {
+        std::string order;
+        auto const notes = [&](char name) { return [&order, name] { order += name; }; };
+        auto a = spawn(notes('a'));
+        auto b = spawn(notes('b'));
+        b.get();
+        auto c = spawn(notes('c'));
+        auto d = spawn(notes('d'));
+        auto e = spawn(notes('e'));
+        wait_for(d, std::chrono::hours(1));
+        a.get();
+        call_soon(notes('f'));
+        spawn(notes('g')).get();
+        e.get();
+        c.get();
+        EXPECT_EQ(order, "abcdefg");
+    });
+}
+
+// One that awaits its own in turn has them run in its place: else all the tasks of a tree would be there at once.
+TEST(spawn, tree_of_tasks_is_gone_through_depth_first_on_one_worker) {
+    run(runtime_options{.workers = 1}, [] {
+        int most = 0;
+        int now = 0;
+        std::function<void(int)> grow = [&](int depth) {
+            most = std::max(most, ++now);
+            if (depth != 0) {
+                std::vector<task<void>> children;
+                for (int i = 0; i < 4; ++i) {
+                    children.push_back(spawn(grow, depth - 1));
+                }
+                for (auto& each : children) {
+                    each.get();
+                }
+            }
+            --now;
+        };
+        grow(5);
+        EXPECT_LT(most, 40);  // of 1,365
     });
 }
 
