@@ -356,6 +356,9 @@ bool worker::has_run_long_in_place() noexcept {
         return false;
     }
     look_around();
+    if (!queue_.owner().empty()) {
+        wake_another();  // what this task awaits may have ended meanwhile: then it does not suspend
+    }
     return true;
 }
 
