@@ -38,7 +38,7 @@ using std::chrono::microseconds;
 using test::a_blink;
 
 TEST_F(locks, shared_mutex_excludes_and_is_free_at_the_end) {
-    while (another_round({.plain = 20, .sanitized = 80})) {
+    while (another_round({.plain = 20, .sanitized = 88})) {
         runtime rt(runtime_options{.workers = workers()});
         shared_mutex m;
         std::atomic<int> readers{0};
@@ -71,7 +71,7 @@ TEST_F(locks, shared_mutex_excludes_and_is_free_at_the_end) {
 }
 
 TEST_F(locks, recursive_mutex_excludes_and_is_free_at_the_end) {
-    while (another_round({.plain = 10, .sanitized = 80})) {
+    while (another_round({.plain = 10, .sanitized = 88})) {
         runtime rt(runtime_options{.workers = workers()});
         recursive_mutex m;
         int inside = 0;
@@ -119,7 +119,7 @@ TEST_F(locks, latch_lets_everybody_pass_when_the_last_has_counted) {
 
 // Parties that are cancelled, or give up, come again. Every round that ends has n different indices, so the sum tells how many there were.
 TEST_F(locks, barrier_lets_whole_rounds_pass) {
-    while (another_round({.plain = 10, .sanitized = 80})) {
+    while (another_round({.plain = 10, .sanitized = 88})) {
         runtime rt(runtime_options{.workers = workers()});
         constexpr int k_parties = 4;
         constexpr int k_rounds = 1'000;

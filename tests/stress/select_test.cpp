@@ -35,7 +35,7 @@ using test::a_blink;
 // Everybody pushes and pops on two of three channels by select(), some by plain calls, and is cancelled now and then. What
 // was pushed is what was popped.
 TEST_F(choices, select_loses_and_doubles_no_item) {
-    while (another_round({.plain = 4, .sanitized = 60})) {
+    while (another_round({.plain = 4, .sanitized = 66})) {
         runtime rt(runtime_options{.workers = workers()});
         std::vector<std::unique_ptr<channel<int>>> channels;
         for (int i = 0; i < 3; ++i) {
@@ -94,7 +94,7 @@ TEST_F(choices, select_loses_and_doubles_no_item) {
 
 // Tasks that only push or pop by select() on both of two channels: an even number of partners, so that all come through.
 TEST_F(choices, selects_on_both_ends_find_each_other) {
-    while (another_round({.plain = 4, .sanitized = 60}, 8 * 1'500)) {
+    while (another_round({.plain = 4, .sanitized = 66}, 8 * 1'500)) {
         runtime rt(runtime_options{.workers = workers()});
         channel<int> a;
         channel<int> b;

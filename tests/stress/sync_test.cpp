@@ -31,7 +31,7 @@ constexpr int k_calls = 1'500;
 constexpr std::size_t k_objects = 2;
 
 TEST_F(waits, semaphore_keeps_its_permits) {
-    while (another_round({.plain = 20, .sanitized = 80})) {
+    while (another_round({.plain = 20, .sanitized = 88})) {
         runtime rt(runtime_options{.workers = workers()});
         struct gate {
             bounded_semaphore permits{3};
@@ -64,7 +64,7 @@ TEST_F(waits, semaphore_keeps_its_permits) {
 }
 
 TEST_F(waits, mutex_excludes_and_is_free_at_the_end) {
-    while (another_round({.plain = 20, .sanitized = 80})) {
+    while (another_round({.plain = 20, .sanitized = 88})) {
         runtime rt(runtime_options{.workers = workers()});
         struct guarded {
             timed_mutex m;
@@ -90,7 +90,7 @@ TEST_F(waits, mutex_excludes_and_is_free_at_the_end) {
 }
 
 TEST_F(waits, channel_loses_and_doubles_no_item) {
-    while (another_round({.plain = 20, .sanitized = 80})) {
+    while (another_round({.plain = 20, .sanitized = 88})) {
         runtime rt(runtime_options{.workers = workers()});
         channel<int> ch(below(4));
         constexpr int k_pushers = 6;
@@ -133,7 +133,7 @@ TEST_F(waits, channel_loses_and_doubles_no_item) {
 }
 
 TEST_F(waits, condition_variable_wakes_somebody_for_each_notification) {
-    while (another_round({.plain = 20, .sanitized = 80})) {
+    while (another_round({.plain = 20, .sanitized = 88})) {
         runtime rt(runtime_options{.workers = workers()});
         mutex m;
         condition_variable cv;
@@ -205,7 +205,7 @@ TEST_F(waits, event_lets_everybody_pass_in_the_end) {
 // Receivers may skip values, but count what they skip, and see the last one; the watch goes while they still wait.
 TEST_F(waits, watch_receivers_account_for_every_change) {
     constexpr std::uint64_t k_changes = 2'000;
-    while (another_round({.plain = 20, .sanitized = 80}, k_changes)) {
+    while (another_round({.plain = 20, .sanitized = 88}, k_changes)) {
         runtime rt(runtime_options{.workers = workers()});
         auto w = std::make_unique<watch<std::uint64_t>>(0);
         std::vector<task<void>> followers;

@@ -134,7 +134,7 @@ TEST_F(timers, each_fires_once_or_was_taken_back_whichever_worker_has_it) {
     few_faults();
     constexpr int k_times = 50'000;
     std::size_t fired = 0;
-    while (another_round({.plain = 6, .sanitized = 112, .seconds = 60})) {
+    while (another_round({.plain = 6, .sanitized = 118, .seconds = 60})) {
         std::size_t const count = workers();
         heaps all(count, 1 + below(500));
         all.prepare();
