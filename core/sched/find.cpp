@@ -213,14 +213,13 @@ task_base* worker::next_task() noexcept {
     }
 }
 
-// Others may sleep because this one searched: if it was the last to search, somebody else must look on, unless there is nothing.
-// Calls that are put off are out of its sight, as who puts them off has no fence for it.
+// Others may sleep because this one searched: if it was the last to search, somebody else must look on, unless there is
+// nothing. Calls that are put off are out of its sight, as who puts them off has no fence for it.
 void worker::end_search() noexcept {
     if (searching_) {
         searching_ = false;
         lone_.give_up();  // what is in the queue now was stolen, and not woken by its own task
-        if (home_.idlers().stop_searching() &&
-            (home_.uses_forks() || !home_.global_queue().empty() || anybody_has_something())) {
+        if (home_.idlers().stop_searching() && (home_.uses_forks() || anything_anywhere())) {
             wake_another();
         }
     }
@@ -341,12 +340,11 @@ bool worker::spin_for_work() noexcept {
 }
 
 bool worker::anything_anywhere() noexcept {
-    return anything_to_do() || anybody_has_something();
-}
-
-bool worker::anybody_has_something() noexcept {
+    if (anything_to_do()) {
+        return true;
+    }
     for (unsigned i = 0; i < home_.worker_count(); ++i) {
-        if (home_.worker_at(i).has_tasks_for_others() || home_.worker_at(i).has_open_calls()) {
+        if (i != index_ && (home_.worker_at(i).has_tasks_for_others() || home_.worker_at(i).has_open_calls())) {
             return true;
         }
     }

@@ -258,8 +258,6 @@ private:
     bool spin_for_work() noexcept;
     bool anything_to_do() noexcept;
     bool anything_anywhere() noexcept;
-    /// For others to take.
-    bool anybody_has_something() noexcept;
     void park() noexcept;
     void sleep_watched() noexcept;
     void get_up() noexcept;
