@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coir/executors/job.hpp>
 
+#include "core/base/patience.hpp"
 #include "core/base/type_name.hpp"
 #include "executors/job_ledger_impl.hpp"
 #include "executors/running_in_impl.hpp"
@@ -64,15 +65,8 @@ void job_base::look_for_its_end() const noexcept {
     if (at_most <= std::chrono::nanoseconds::zero()) {
         return;
     }
-    constexpr int k_looks_between_clocks = 32;
-    for (auto const give_up = std::chrono::steady_clock::now() + at_most;
-         may_linger() && std::chrono::steady_clock::now() < give_up;) {
-        for (int i = 0; i < k_looks_between_clocks; ++i) {
-            if (has_ended()) {
-                return;
-            }
-            spin_pause();
-        }
+    if (may_linger()) {
+        look_until([this] { return has_ended(); }, at_most, [] { return !may_linger(); });
     }
 }
 

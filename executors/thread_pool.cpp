@@ -53,8 +53,7 @@ bool thread_pool_executor::pool::runs_caller() const noexcept {
 }
 
 bool thread_pool_executor::pool::has_lost_its_threads() const noexcept {
-    auto const had = had_threads_after_.load(std::memory_order_relaxed);
-    return had != 0 && had != std::uint64_t{1} + detail::forks_so_far.load(std::memory_order_relaxed);
+    return has_had_threads_.load(std::memory_order_relaxed) && !owner_.is_this();
 }
 
 void thread_pool_executor::pool::execute(job work) {
@@ -177,8 +176,8 @@ void thread_pool_executor::pool::summon(effects& todo) noexcept {
         if (sleepers_ != nullptr) {
             choose(*sleepers_, todo);
         } else if (queue_.size() > takers_ + starting_ && threads_ < options_.max_workers) {
-            had_threads_after_.store(std::uint64_t{1} + detail::forks_so_far.load(std::memory_order_relaxed),
-                                     std::memory_order_relaxed);
+            owner_.become_this();
+            has_had_threads_.store(true, std::memory_order_relaxed);
             ++threads_;
             ++starting_;
             ++todo.threads_to_start;

@@ -90,6 +90,7 @@ public:
 
 private:
     using lock = std::unique_lock<detail::spin_mutex>;
+    using time_point = std::chrono::steady_clock::time_point;
 
     struct sleeper {
         static constexpr std::uint32_t k_looking = 0;
@@ -143,15 +144,14 @@ private:
     bool initialise() noexcept;
     bool run_next(lock& held);
     bool sleep(lock& held);
-    bool wait_to_be_chosen(sleeper& self, detail::patience::duration look_for) noexcept;
+    bool wait_to_be_chosen(sleeper& self, time_point since, detail::patience::duration look_for) noexcept;
     void end(lock& held);
 
     thread_pool_options options_;
     unsigned const
         most_spinning_;  // asked here: to count the cores takes files, which no thread opens on its way to sleep
-    detail::original_process const counts_forks_;
-    std::atomic<std::uint64_t> had_threads_after_{
-        0};  // so many forks, and one; 0: it has had none yet, in whatever process
+    detail::original_process owner_;            // of its threads
+    std::atomic<bool> has_had_threads_{false};  // in whatever process
     std::atomic<std::uint64_t> names_{0};
     std::atomic<unsigned> looking_{0};
     detail::patience jobs_;     // of threads that wait for one

@@ -210,7 +210,7 @@ bool thread_pool_executor::pool::sleep(lock& held) {
     looking_.fetch_add(looks ? 1 : 0, std::memory_order_relaxed);
     auto const since = std::chrono::steady_clock::now();
     held.unlock();
-    bool const in_time = wait_to_be_chosen(self, look_for);
+    bool const in_time = wait_to_be_chosen(self, since, look_for);
     if (elsewhere) {
         jobs_.tell(std::chrono::steady_clock::now() - since <= detail::patience::k_most);
     }
@@ -234,16 +234,11 @@ bool thread_pool_executor::pool::sleep(lock& held) {
     return true;
 }
 
-bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self, detail::patience::duration look_for) noexcept {
-    auto const now = std::chrono::steady_clock::now();
+bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self, time_point since,
+                                                   detail::patience::duration look_for) noexcept {
     if (look_for > detail::patience::duration::zero()) {
-        auto const give_up = now + look_for;
-        while (self.word.load(std::memory_order_relaxed) != sleeper::k_chosen &&
-               std::chrono::steady_clock::now() < give_up) {
-            for (int i = 0; i < 16; ++i) {
-                detail::spin_pause();
-            }
-        }
+        detail::look_until([&self] { return self.word.load(std::memory_order_relaxed) == sleeper::k_chosen; }, look_for,
+                           [] { return false; });
         looking_.fetch_sub(1, std::memory_order_relaxed);
     }
     std::uint32_t looking = sleeper::k_looking;
@@ -252,7 +247,7 @@ bool thread_pool_executor::pool::wait_to_be_chosen(sleeper& self, detail::patien
     }
     auto const deadline = options_.idle_timeout == std::chrono::nanoseconds::zero()
                               ? detail::k_never
-                              : detail::deadline_after(now, options_.idle_timeout);
+                              : detail::deadline_after(since, options_.idle_timeout);
     while (self.word.load(std::memory_order_acquire) != sleeper::k_chosen) {
         if (deadline == detail::k_never) {
             detail::futex_wait(self.word, sleeper::k_asleep);

@@ -18,15 +18,20 @@ void refuse_in_a_fork();
 /// On the way from the first process to this one, since the first original_process was made.
 inline std::atomic<std::uint32_t> forks_so_far{0};
 
-/// Remembers which process it was made in. One that comes of it by fork() has a copy, and is another. (Not seen: _Fork(), clone().)
+/// Remembers a process. One that comes of it by fork() has a copy, and is another. (Not seen: _Fork(), clone().)
 class original_process {
 public:
-    /// Throws std::system_error.
+    /// This one. Throws std::system_error.
     original_process();
-    bool is_this() const noexcept { return forks_so_far.load(std::memory_order_relaxed) == forks_; }
+    void become_this() noexcept {
+        forks_.store(forks_so_far.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    }
+    bool is_this() const noexcept {
+        return forks_so_far.load(std::memory_order_relaxed) == forks_.load(std::memory_order_relaxed);
+    }
 
 private:
-    std::uint32_t const forks_;
+    std::atomic<std::uint32_t> forks_;
 };
 
 /// For who would wait there for a thread that does not exist: says so on stderr and aborts.

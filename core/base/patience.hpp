@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// How long to look before one sleeps: as long as it has paid lately.
+// Looking before one sleeps, and for how long: as long as it has paid lately.
 
-#include <algorithm>
+#include <coir/core/base/config.hpp>
+
 #include <atomic>
 #include <chrono>
 
@@ -45,5 +46,24 @@ private:
     std::atomic<duration> budget_{k_most};
     std::atomic<unsigned> skipped_{0};
 };
+
+/// Looks until `seen()`, at most for `at_most`, and not after `stop()`, which is asked less often. True if it was seen. Does not
+/// give way to others by sched_yield: where there are any, that costs a whole slice of theirs.
+template <class Seen, class Stop>
+bool look_until(Seen seen, std::chrono::nanoseconds at_most, Stop stop) noexcept {
+    constexpr int k_looks_between_clocks = 32;
+    auto const give_up = std::chrono::steady_clock::now() + at_most;
+    for (;;) {
+        for (int i = 0; i < k_looks_between_clocks; ++i) {
+            if (seen()) {
+                return true;
+            }
+            spin_pause();
+        }
+        if (stop() || std::chrono::steady_clock::now() >= give_up) {
+            return false;
+        }
+    }
+}
 
 }  // namespace coir::detail

@@ -31,6 +31,7 @@
 //   4. A worker begins before it answers, and nothing is sent to it before it has. So whoever sends through the socket finds
 //      it waiting or asleep, and tells it: it need not look there before it goes to sleep here.
 
+#include "core/base/patience.hpp"
 #include "executors/process/descriptor_impl.hpp"
 
 #include <coir/core/base/config.hpp>
@@ -112,23 +113,10 @@ struct mailbox {
     mail_slot to_pool;
 };
 
-/// Between begin() and end(): looks until something has come, at most for `at_most`, and not after `stop()`. True if something
-/// has. Does not give way to others by sched_yield: where there are any, that costs a whole slice of theirs.
+/// Between begin() and end(): see look_until().
 template <class Stop>
 bool watch_for(mail_slot const& slot, std::chrono::nanoseconds at_most, Stop stop) noexcept {
-    constexpr int k_looks_between_clocks = 32;
-    auto const give_up = std::chrono::steady_clock::now() + at_most;
-    for (;;) {
-        for (int i = 0; i < k_looks_between_clocks; ++i) {
-            if (!slot.is_undisturbed()) {
-                return true;
-            }
-            spin_pause();
-        }
-        if (stop() || std::chrono::steady_clock::now() >= give_up) {
-            return false;
-        }
-    }
+    return look_until([&slot] { return !slot.is_undisturbed(); }, at_most, stop);
 }
 
 /// A mailbox as one process sees it.
