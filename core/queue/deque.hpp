@@ -294,13 +294,11 @@ public:
         COIR_ASSERT(!queue_->shared_);
         index const top = queue_->top_.load(memory_order_relaxed);
         index const bottom = queue_->bottom_.load(memory_order_relaxed);
-        auto const before = static_cast<std::uint64_t>(deque<T>::distance(top, place));
-        if (before >= static_cast<std::uint64_t>(deque<T>::distance(top, bottom)) ||
-            queue_->slot(place).load(memory_order_relaxed) != item) {
+        if (!stands(item, place, top, bottom)) {
             return false;
         }
         index const next = deque<T>::advanced(place, 1);
-        if (before == 0) {
+        if (place == top) {
             queue_->top_.store(next, memory_order_relaxed);
         } else if (next == bottom) {
             queue_->bottom_.store(queue_->without_holes(top, place), memory_order_release);
@@ -314,10 +312,7 @@ public:
     T* before(T const* item, std::int64_t place) const noexcept {
         COIR_ASSERT(!queue_->shared_);
         index const top = queue_->top_.load(memory_order_relaxed);
-        auto const ahead = static_cast<std::uint64_t>(deque<T>::distance(top, place));
-        if (ahead == 0 ||
-            ahead >= static_cast<std::uint64_t>(deque<T>::distance(top, queue_->bottom_.load(memory_order_relaxed))) ||
-            queue_->slot(place).load(memory_order_relaxed) != item) {
+        if (place == top || !stands(item, place, top, queue_->bottom_.load(memory_order_relaxed))) {
             return nullptr;
         }
         return queue_->slot(deque<T>::advanced(place, -1)).load(memory_order_relaxed);
@@ -342,6 +337,13 @@ public:
 
 private:
     using index = typename deque<T>::index;
+
+    /// Is this item still where it was pushed?
+    COIR_ALWAYS_INLINE bool stands(T const* item, index place, index top, index bottom) const noexcept {
+        return static_cast<std::uint64_t>(deque<T>::distance(top, place)) <
+                   static_cast<std::uint64_t>(deque<T>::distance(top, bottom)) &&
+               queue_->slot(place).load(memory_order_relaxed) == item;
+    }
 
     deque<T>* queue_;
 };
