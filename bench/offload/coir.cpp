@@ -45,7 +45,12 @@ competitor coir_after_pauses(std::chrono::microseconds pause) {
                 return here->home.block_on([&] {
                     std::uint64_t sum = 0;
                     double const result = median_after_pauses(
-                        calls, [&] { coir::sleep(pause); }, [&] { sum += here->call(); });
+                        calls, [&] { coir::sleep(pause); },
+                        [&] {
+                            stopwatch const watch;
+                            sum += here->call();
+                            return watch.nanoseconds();
+                        });
                     expect_equal(sum, calls, "calls");
                     return result;
                 });

@@ -80,7 +80,12 @@ competitor coir_from_a_task_after_pauses(std::size_t size, std::chrono::microsec
         });
         std::uint64_t i = 0;
         double const result = median_after_pauses(
-            units, [&] { coir::sleep(pause); }, [&] { s.one(i++); });
+            units, [&] { coir::sleep(pause); },
+            [&] {
+                stopwatch const watch;
+                s.one(i++);
+                return watch.nanoseconds();
+            });
         other.cancel();
         other.wait();
         return result;

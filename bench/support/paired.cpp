@@ -134,25 +134,20 @@ void compare(settings const& s, std::vector<competitor> const& competitors, std:
     print_table(s, rows, goals);
 }
 
-double median_after_pauses(std::uint64_t times, std::function<void()> const& pause, std::function<void()> const& one) {
+double median_after_pauses(std::uint64_t times, std::function<void()> const& pause,
+                           std::function<double()> const& one) {
     std::vector<double> each;
     for (std::uint64_t i = 0; i < times; ++i) {
         pause();
-        stopwatch const watch;
-        one();
-        each.push_back(watch.nanoseconds());
+        each.push_back(one());
     }
     return median(std::move(each));
 }
 
 competitor after_pauses(competitor one, std::chrono::microseconds pause) {
     return {one.name, [slice = std::move(one.slice), pause](std::uint64_t units) {
-                std::vector<double> each;
-                for (std::uint64_t i = 0; i < units; ++i) {
-                    std::this_thread::sleep_for(pause);
-                    each.push_back(slice(1));
-                }
-                return median(std::move(each));
+                return median_after_pauses(
+                    units, [&] { std::this_thread::sleep_for(pause); }, [&] { return slice(1); });
             }};
 }
 

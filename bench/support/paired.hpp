@@ -22,8 +22,8 @@ struct competitor {
     std::function<double(std::uint64_t units)> slice;
 };
 
-/// The median of what `one()` takes, called `times` times, each after `pause()`, in nanoseconds.
-double median_after_pauses(std::uint64_t times, std::function<void()> const& pause, std::function<void()> const& one);
+/// The median of what `one()` gives, called `times` times, each after `pause()`.
+double median_after_pauses(std::uint64_t times, std::function<void()> const& pause, std::function<double()> const& one);
 
 /// `one`, a unit at a time, each after a pause in which everybody goes to sleep. The pauses do not count. A slice's figure is the
 /// median of its units, not their mean: where others want the cores, a few wake-ups come a whole time slice (3 ms) late,
