@@ -74,9 +74,10 @@ COIR_NOIPA __attribute__((no_sanitize("thread"))) fiber_thread* switch_fiber(fib
 
 namespace {
 
-// A switch loads the floating-point control word as the fiber was left with it, and with that the flags of what the fiber has computed.
-// Intel's processors take 27 ns for it if it changes anything, and 2 otherwise. What nearly all computing raises, and nobody
-// takes back, is "inexact": so every fiber has it raised from the beginning. No promise is broken, as flags do not survive a call.
+// A switch loads the floating-point control word as the fiber was left with it, and with that the flags of what the fiber
+// has computed. Intel's processors take 27 ns for it if it changes anything, and 2 otherwise. What nearly all computing
+// raises, and nobody takes back, is "inexact": so every fiber has it raised from the beginning. No promise is broken, as
+// flags do not survive a call.
 void raise_inexact() noexcept {
 #if defined(__x86_64__)
     constexpr unsigned k_inexact = 0x20;

@@ -30,10 +30,10 @@ private:
 };
 
 /// Runs `f()` as the main task of a fresh runtime once for each seed from 1 to `seeds`, in virtual time. Throws
-/// exploration_failed at the first run that f leaves with an exception (a cancellation counts), and says there if descriptors, jobs
-/// of executors, blocking calls or threads that spawned or woke tasks had a part in it: what they do is not replayed. If COIR_SEED is set in the
-/// environment, runs that seed only. Blocks the calling thread; throws invalid_state inside a task, and
-/// std::invalid_argument for a COIR_SEED that is no number.
+/// exploration_failed at the first run that f leaves with an exception (a cancellation counts), and says there if
+/// descriptors, jobs of executors, blocking calls or threads that spawned or woke tasks had a part in it: what they do is
+/// not replayed. If COIR_SEED is set in the environment, runs that seed only. Blocks the calling thread; throws
+/// invalid_state inside a task, and std::invalid_argument for a COIR_SEED that is no number.
 void explore(unsigned seeds, std::function<void()> const& f);
 
 /// Suspends the calling task until every other task of its runtime waits: for another one, for the clock, for a

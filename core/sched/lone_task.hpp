@@ -47,7 +47,9 @@ public:
         }
     }
 
-    // --- worker, when it has pushed something that is not to wait for its own turn; monitor, which wakes somebody afterwards ----
+    // --- worker, monitor -----------------------------------------------------------------------------------------------
+    /// The worker has searched, or pushed something that is not to wait for its own turn: a new task. The monitor wakes
+    /// somebody who looks, afterwards.
     void give_up() noexcept {
         if (is_kept()) [[unlikely]] {
             kept_.store(false, std::memory_order_relaxed);

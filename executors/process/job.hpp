@@ -13,8 +13,8 @@
 //   3. The pool holds a reference to the state while the job is queued or running.
 //   4. `outside` ends after the outcome was delivered, by whoever delivered it.
 //   5. The deadline is the pool's to keep, whoever holds the future: past it the keeper does what a canceller would, unless
-//      the answer lies there by then, and the outcome is timeout_error. Not a cancellation: that would look to a task, whose own timer has not fired yet, like one
-//      from outside of its time limit.
+//      the answer lies there by then, and the outcome is timeout_error. Not a cancellation: that would look to a task, whose
+//      own timer has not fired yet, like one from outside of its time limit.
 
 #include <coir/core/base/clock.hpp>
 #include <coir/core/task/future.hpp>
