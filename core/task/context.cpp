@@ -14,6 +14,8 @@
 namespace coir::detail {
 namespace {
 
+constexpr std::uint64_t k_on_plain_thread = std::uint64_t{1} << 63;  // tasks are not numbered so high
+
 task_base& calling_task() {
     task_base* const task = current_task_or_null();
     if (task == nullptr) {
@@ -42,7 +44,8 @@ void exchange_values(task_base& task, std::shared_ptr<context_values const>& val
 }  // namespace
 
 context_scope::context_scope(std::shared_ptr<context_values const> values)
-    : values_(std::move(values)), task_(current_task_or_null()), outer_(this_context_scope()) {
+    : id_(k_on_plain_thread | new_variable_id()), values_(std::move(values)), task_(current_task_or_null()),
+      outer_(this_context_scope()) {
     if (task_ != nullptr) {
         task_->extra();  // throws, if at all, now
         exchange_values(*task_, values_);
@@ -67,6 +70,11 @@ std::shared_ptr<context_values const> values_of_caller() noexcept {
 std::uint64_t new_variable_id() noexcept {
     static std::atomic<std::uint64_t> next{1};
     return next.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::uint64_t context_id_of_caller() {
+    context_scope* const scope = current_task_or_null() == nullptr ? this_context_scope() : nullptr;
+    return scope != nullptr ? scope->id() : calling_task().id();
 }
 
 std::shared_ptr<void const> context_value(std::uint64_t id) noexcept {

@@ -36,8 +36,10 @@ public:
 
     /// On a plain thread: those of now.
     std::shared_ptr<context_values const>& values() noexcept { return values_; }
+    std::uint64_t id() const noexcept { return id_; }
 
 private:
+    std::uint64_t const id_;
     std::shared_ptr<context_values const> values_;  // in a task: those that it had before
     task_base* const task_;
     context_scope* const outer_;  // on a plain thread
@@ -46,6 +48,9 @@ private:
 /// All values that the caller has now. Null if there are none.
 std::shared_ptr<context_values const> values_of_caller() noexcept;
 
+/// That no other context has or had: a task's, or that of a scope on a plain thread. Throws no_running_runtime where there is
+/// none.
+std::uint64_t context_id_of_caller();
 /// What the caller's context holds; null if nothing, and on a plain thread that has none.
 std::shared_ptr<void const> context_value(std::uint64_t id) noexcept;
 /// Sets it (null: takes it out) and returns what was there. Throws no_running_runtime on such a thread.
@@ -74,9 +79,10 @@ public:
 
     private:
         friend context_var;
-        token(std::uint64_t id, std::shared_ptr<void const> previous) noexcept
-            : id_(id), previous_(std::move(previous)) {}
+        token(std::uint64_t id, std::uint64_t context, std::shared_ptr<void const> previous) noexcept
+            : id_(id), context_(context), previous_(std::move(previous)) {}
         std::uint64_t id_;
+        std::uint64_t context_;
         std::shared_ptr<void const> previous_;
         bool used_ = false;
     };
@@ -100,14 +106,19 @@ public:
 
     /// Sets the value in the calling task, or function of to_thread(). Throws no_running_runtime outside of one.
     token set(T value) {
-        return token(id_, detail::exchange_context_value(id_, std::make_shared<T const>(std::move(value))));
+        std::uint64_t const context = detail::context_id_of_caller();
+        return token(id_, context, detail::exchange_context_value(id_, std::make_shared<T const>(std::move(value))));
     }
 
     /// Takes a set() back: the value is again what it was before. Throws std::invalid_argument for the token of another
-    /// variable, invalid_state for one that was used already.
+    /// variable, or of a set() by another task (or another function of to_thread()), invalid_state for one that was used
+    /// already, no_running_runtime outside of a task.
     void reset(token& t) {
         if (t.id_ != id_) {
             throw std::invalid_argument("context_var::reset: the token is of another variable");
+        }
+        if (t.context_ != detail::context_id_of_caller()) {
+            throw std::invalid_argument("context_var::reset: the token is of another task");
         }
         if (t.used_) {
             detail::throw_no_state("context_var::reset: the token was used already");

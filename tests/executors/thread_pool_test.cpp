@@ -199,10 +199,11 @@ TEST(to_thread, has_a_copy_of_the_context_variables_of_its_caller) {
         set_default_executor(std::make_shared<thread_pool_executor>(thread_pool_options{.max_workers = 1}));
         auto const witness = std::make_shared<int>(6);
         context_var<std::shared_ptr<int>> v(nullptr);
-        v.set(std::make_shared<int>(5));
+        auto of_caller = v.set(std::make_shared<int>(5));
         runtime& home = runtime::current();
         to_thread([&] {
             EXPECT_EQ(*v.get(), 5);
+            EXPECT_THROW(v.reset(of_caller), std::invalid_argument);
             auto before = v.set(witness);
             EXPECT_EQ(*v.get(), 6);
             EXPECT_EQ(*home.spawn([&] { return v.get(); }).get(), 6);  // so does what it starts

@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace coir {
@@ -47,6 +48,18 @@ TEST(context_var, token_takes_a_set_back) {
         context_var<int> other(0);
         auto const of_other = std::make_unique<context_var<int>::token>(other.set(3));
         EXPECT_THROW(v.reset(*of_other), std::invalid_argument);
+    });
+}
+
+TEST(context_var, token_is_good_only_where_the_value_was_set) {
+    on_one_and_four_workers([] {
+        context_var<int> v(0);
+        auto token = v.set(1);
+        EXPECT_THROW(spawn([&] { v.reset(token); }).get(), std::invalid_argument);
+        std::thread([&] { EXPECT_THROW(v.reset(token), no_running_runtime); }).join();
+        EXPECT_EQ(v.get(), 1);
+        v.reset(token);
+        EXPECT_EQ(v.get(), 0);
     });
 }
 
