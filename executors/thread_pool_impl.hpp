@@ -156,10 +156,10 @@ private:
     std::atomic<unsigned> looking_{0};
     detail::patience jobs_;     // of threads that wait for one
     detail::patience answers_;  // of those who wait for a job's end
-    detail::atomic<std::uint64_t> completed_{0};
+    alignas(detail::k_false_sharing_range) detail::atomic<std::uint64_t> completed_{0};
 
-    detail::spin_mutex mutable lock_;  // guards:
-    int submitters_core_ = -1;         // where the last job came from
+    alignas(detail::k_false_sharing_range) detail::spin_mutex mutable lock_;  // guards:
+    int submitters_core_ = -1;                                                // where the last job came from
     detail::job_list queue_;
     detail::wait_list room_;
     sleeper* sleepers_ = nullptr;  // the last to come first

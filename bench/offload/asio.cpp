@@ -31,12 +31,15 @@ asio::awaitable<void> call(asio::thread_pool& pool, asio::io_context& home, std:
 
 // The pool's threads may still let go of what refers to `home` when that has its last answer: so they end first.
 struct both {
+    both() = default;
+    explicit both(unsigned threads) : pool(threads) {}
+
     asio::io_context home{1};
-    asio::thread_pool pool{k_threads};
+    asio::thread_pool pool;
 };
 
-competitor asio_with(std::size_t in_flight) {
-    auto const made = std::make_shared<both>();
+competitor asio_with(unsigned threads, std::size_t in_flight) {
+    auto const made = threads == k_as_it_comes ? std::make_shared<both>() : std::make_shared<both>(threads);
     return {"Asio thread_pool", [made, in_flight](std::uint64_t calls) {
                 asio::io_context& home = made->home;
                 asio::thread_pool& pool = made->pool;
@@ -66,11 +69,11 @@ competitor asio_with(std::size_t in_flight) {
 }  // namespace
 
 competitor asio_round_trip() {
-    return asio_with(1);
+    return asio_with(k_threads, 1);
 }
 
-competitor asio_throughput() {
-    return asio_with(k_in_flight);
+competitor asio_throughput(unsigned threads) {
+    return asio_with(threads, k_in_flight);
 }
 
 }  // namespace bench::offload

@@ -12,8 +12,10 @@ namespace bench::offload {
 namespace {
 
 struct place {
+    explicit place(unsigned threads) : pool{{.max_workers = threads}} {}
+
     coir::runtime home{coir::runtime_options{.workers = 1}};
-    coir::thread_pool_executor pool{{.max_workers = k_threads}};
+    coir::thread_pool_executor pool;
 
     std::uint64_t call() {
         return pool.submit([] { return std::uint64_t{1}; }).get();
@@ -23,7 +25,7 @@ struct place {
 }  // namespace
 
 competitor coir_round_trip() {
-    auto const here = std::make_shared<place>();
+    auto const here = std::make_shared<place>(k_threads);
     return {"coir", [here](std::uint64_t calls) {
                 return here->home.block_on([&] {
                     stopwatch const watch;
@@ -40,7 +42,7 @@ competitor coir_round_trip() {
 
 // It is the task that pauses: the thread that started it has nothing to do with what is measured.
 competitor coir_after_pauses(std::chrono::microseconds pause) {
-    auto const here = std::make_shared<place>();
+    auto const here = std::make_shared<place>(k_threads);
     return {"coir", [here, pause](std::uint64_t calls) {
                 return here->home.block_on([&] {
                     std::uint64_t sum = 0;
@@ -57,8 +59,8 @@ competitor coir_after_pauses(std::chrono::microseconds pause) {
             }};
 }
 
-competitor coir_throughput() {
-    auto const here = std::make_shared<place>();
+competitor coir_throughput(unsigned threads) {
+    auto const here = std::make_shared<place>(threads);
     return {"coir", [here](std::uint64_t calls) {
                 return here->home.block_on([&] {
                     std::uint64_t const each = calls / k_in_flight;

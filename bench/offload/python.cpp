@@ -15,7 +15,7 @@ namespace {
 constexpr char k_program[] = R"py(
 import asyncio, concurrent.futures, sys, time
 threads, in_flight = int(sys.argv[1]), int(sys.argv[2])
-pool = concurrent.futures.ThreadPoolExecutor(threads)
+pool = concurrent.futures.ThreadPoolExecutor(threads or None)
 def job():
     return 1
 async def caller(times):
@@ -34,20 +34,20 @@ async def main():
 asyncio.run(main())
 )py";
 
-competitor python_with(std::size_t in_flight) {
+competitor python_with(unsigned threads, std::size_t in_flight) {
     auto const python = std::make_shared<peer>(
-        std::vector<std::string>{"python3", "-c", k_program, std::to_string(k_threads), std::to_string(in_flight)});
+        std::vector<std::string>{"python3", "-c", k_program, std::to_string(threads), std::to_string(in_flight)});
     return {"Python ThreadPoolExecutor", [python](std::uint64_t calls) { return python->run(calls); }};
 }
 
 }  // namespace
 
 competitor python_round_trip() {
-    return python_with(1);
+    return python_with(k_threads, 1);
 }
 
-competitor python_throughput() {
-    return python_with(k_in_flight);
+competitor python_throughput(unsigned threads) {
+    return python_with(threads, k_in_flight);
 }
 
 }  // namespace bench::offload

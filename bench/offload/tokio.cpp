@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Tokio's spawn_blocking: one worker, which awaits calls on four blocking threads. The program is built by cargo beside this
+// Tokio's spawn_blocking: one worker, which awaits calls on blocking threads. The program is built by cargo beside this
 // one, without the network, from the crates that Debian's librust-tokio-dev puts into /usr/share/cargo/registry; where that
 // does not work, Tokio's row is left out and the output says so.
 
@@ -87,11 +87,12 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|a| a.parse().unwrap()).collect();
     let (threads, in_flight) = (numbers[0] as usize, numbers[1]);
     let pause = Duration::from_micros(numbers[2]);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(threads)
-        .build()
-        .unwrap();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1);
+    if threads > 0 {
+        builder.max_blocking_threads(threads);
+    }
+    let runtime = builder.build().unwrap();
     for line in std::io::stdin().lock().lines() {
         let calls: u64 = line.unwrap().trim().parse().unwrap();
         // In a task, so that the worker awaits, and not this thread.
@@ -154,28 +155,28 @@ std::optional<std::string> build() {
     return std::nullopt;
 }
 
-competitor tokio_with(std::size_t in_flight, std::chrono::microseconds pause = {}) {
+competitor tokio_with(unsigned threads, std::size_t in_flight, std::chrono::microseconds pause = {}) {
     static std::optional<std::string> const program = build();
     if (!program) {
         return {};
     }
     auto const tokio = std::make_shared<peer>(std::vector<std::string>{
-        *program, std::to_string(k_threads), std::to_string(in_flight), std::to_string(pause.count())});
+        *program, std::to_string(threads), std::to_string(in_flight), std::to_string(pause.count())});
     return {k_tokio, [tokio](std::uint64_t calls) { return tokio->run(calls); }};
 }
 
 }  // namespace
 
 competitor tokio_round_trip() {
-    return tokio_with(1);
+    return tokio_with(k_threads, 1);
 }
 
 competitor tokio_after_pauses(std::chrono::microseconds pause) {
-    return tokio_with(1, pause);
+    return tokio_with(k_threads, 1, pause);
 }
 
-competitor tokio_throughput() {
-    return tokio_with(k_in_flight);
+competitor tokio_throughput(unsigned threads) {
+    return tokio_with(threads, k_in_flight);
 }
 
 }  // namespace bench::offload

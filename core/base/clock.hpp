@@ -22,6 +22,17 @@ struct clock {
 
 namespace detail {
 
+template <class T>
+concept plain_number = std::is_arithmetic_v<T>;
+
+/// Says in one line what is wrong with a call that has a number in place of a duration: in Python, so many seconds.
+template <plain_number Number>
+struct refuse_number {
+    static_assert(!plain_number<Number>,
+                  "coir: a duration has a unit: std::chrono::seconds(1), or 1s after `using namespace "
+                  "std::chrono_literals`, not 1");
+};
+
 // Durations of integers; one of floating point may be "not a number", for which there is no time to wait.
 template <class Rep>
 inline constexpr bool always_a_number = !std::chrono::treat_as_floating_point_v<Rep>;

@@ -39,7 +39,10 @@ public:
     /// A wait was, or would have been, over within k_most; or not.
     void tell(bool paid) noexcept {
         duration const now = budget_.load(std::memory_order_relaxed);
-        budget_.store(paid ? k_most : now >= k_least ? now / 16 : duration::zero(), std::memory_order_relaxed);
+        duration const next = paid ? k_most : now >= k_least ? now / 16 : duration::zero();
+        if (next != now) {  // others read it all the time
+            budget_.store(next, std::memory_order_relaxed);
+        }
     }
 
 private:

@@ -100,5 +100,10 @@ template <class Rep, class Period, class F>
 call_handle call_later(std::chrono::duration<Rep, Period> const& d, F&& f) {
     return detail::call_when(detail::deadline_after(clock::now(), d), std::forward<F>(f));
 }
+// A number is no duration, and refused with a message.
+template <class F>
+void call_later(detail::plain_number auto number, F&&) {
+    detail::refuse_number<decltype(number)>();
+}
 
 }  // namespace coir

@@ -44,6 +44,15 @@ private:
     F function_;
 };
 
+template <class F>
+std::unique_ptr<coroutine_body> body_of(F function) {
+    static_assert(std::invocable<F&>, "coir::coroutine: f must be callable as f()");
+    if constexpr (std::invocable<F&>) {
+        return std::make_unique<coroutine_body_of<F>>(std::move(function));
+    }
+    return nullptr;
+}
+
 }  // namespace detail
 
 /// A handle; copies are the same coroutine. When the last one of an unfinished coroutine goes, its body unwinds: its
@@ -53,9 +62,8 @@ public:
     /// `f()` runs when somebody first switches to it. `stack_size` is the address space of its stack in bytes; 0: as the
     /// tasks of the runtime have. Throws std::bad_alloc.
     template <class F>
-        requires(!std::same_as<F, coroutine> && std::invocable<F&>)
-    explicit coroutine(F f, std::size_t stack_size = 0)
-        : coroutine(std::make_unique<detail::coroutine_body_of<F>>(std::move(f)), stack_size) {}
+        requires(!std::same_as<F, coroutine>)
+    explicit coroutine(F f, std::size_t stack_size = 0) : coroutine(detail::body_of(std::move(f)), stack_size) {}
 
     coroutine(coroutine const& other) noexcept;
     coroutine(coroutine&& other) noexcept = default;

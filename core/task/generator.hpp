@@ -40,9 +40,14 @@ public:
     /// `body(yield)` gives the elements: `yield(x)`. It starts with begin(), and costs no stack before. `stack_size` is
     /// the address space of that stack in bytes; 0: as the tasks of the runtime have. Throws std::bad_alloc.
     template <class F>
-        requires(!std::same_as<F, generator> && std::invocable<F&, yielder&>)
-    explicit generator(F body, std::size_t stack_size = 0)
-        : core_(std::make_unique<core_of<F>>(std::move(body), stack_size)) {}
+        requires(!std::same_as<F, generator>)
+    explicit generator(F body, std::size_t stack_size = 0) {
+        constexpr bool callable = std::invocable<F&, yielder&>;
+        static_assert(callable, "coir::generator: the body must be callable as body(yield), with an `auto& yield`");
+        if constexpr (callable) {
+            core_ = std::make_unique<core_of<F>>(std::move(body), stack_size);
+        }
+    }
 
     generator(generator&&) noexcept = default;
     generator& operator=(generator&& other) noexcept {

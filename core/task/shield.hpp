@@ -18,5 +18,11 @@ decltype(auto) shield(Handle& awaited) {
 template <detail::handle Handle>
     requires(!std::is_lvalue_reference_v<Handle>)
 void shield(Handle&& awaited) = delete;
+// What is no handle is refused with a message.
+template <class Other>
+    requires(!detail::handle<Other>)
+void shield(Other&&) {
+    static_assert(detail::handle<Other>, "coir::shield: takes a task or a future, such as spawn(f) returns");
+}
 
 }  // namespace coir

@@ -30,6 +30,10 @@ template <class Rep, class Period>
 void sleep(std::chrono::duration<Rep, Period> const& d) {
     detail::sleep_until_deadline(detail::deadline_after(clock::now(), d));
 }
+// A number is no duration, and refused with a message.
+void sleep(detail::plain_number auto number) {
+    detail::refuse_number<decltype(number)>();
+}
 
 /// Lets every task that is ready now have a turn, and polls for I/O and timers from time to time. A suspension point:
 /// throws a pending cancellation. On a plain thread: as std::this_thread::yield.

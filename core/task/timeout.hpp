@@ -105,6 +105,11 @@ decltype(auto) with_timeout(std::chrono::duration<Rep, Period> const& d, F&& f) 
     auto const now = clock::now();
     return detail::with_limit(now, detail::deadline_after(now, d), std::forward<F>(f));
 }
+// A number is no duration, and refused with a message.
+template <class F>
+void with_timeout(detail::plain_number auto number, F&&) {
+    detail::refuse_number<decltype(number)>();
+}
 
 namespace detail {
 /// In a task, for a wait_for() whose time is over before it begins: cancels `awaited`, which is not done, so that nobody
@@ -157,6 +162,11 @@ auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> const& d) -> det
         return detail::with_limit(now, deadline,
                                   [&]() -> detail::awaited_t<A> { return spawn(std::forward<A>(awaitable)).get(); });
     }
+}
+// A number is no duration, and refused with a message.
+template <class A>
+void wait_for(A&&, detail::plain_number auto number) {
+    detail::refuse_number<decltype(number)>();
 }
 
 }  // namespace coir
