@@ -10,6 +10,7 @@
 
 #include <coir/core/base/config.hpp>
 #include <coir/core/task/future.hpp>
+#include <coir/core/task/task_group.hpp>
 #include <coir/sync/semaphore.hpp>
 
 #include <algorithm>
@@ -22,9 +23,10 @@ namespace {
 
 using test::wait_unless_all_sleep;
 
-// Some hundred nanoseconds, more or less from round to round, so that what follows meets each step on the way to sleep.
+// Up to a microsecond or two, another time in each round, so that what comes from outside meets each step on the way to
+// sleep: whichever side of the two is the faster one on this machine, it is the one that waits in some of the rounds.
 void let_pass(int round) {
-    for (int i = 0; i < round % 512; ++i) {
+    for (int i = 0; i < round % 4096; ++i) {
         asm volatile("");
     }
 }
@@ -40,14 +42,22 @@ private:
 
 TEST_P(parking, every_task_that_is_spawned_from_outside_runs) {
     constexpr int k_spawns = COIR_TSAN ? 5'000 : 50'000;
-    runtime rt(runtime_options{.workers = GetParam()});
     std::atomic<int> ran{0};
+    runtime rt(runtime_options{.workers = GetParam()});
     int spawned = 0;
     for (; spawned < k_spawns && !is_time_up(); ++spawned) {
-        // The one before has run: the workers are about to sleep.
-        let_pass(spawned);
-        auto t = rt.spawn([&] { ran.fetch_add(1, std::memory_order_relaxed); });
-        wait_unless_all_sleep([&] { return t.done(); }, "task", spawned);
+        // The one before has run, or is about to end: the workers go to sleep.
+        bool const here = spawned % 2 == 0;
+        if (here) {
+            let_pass(spawned);
+        }
+        rt.spawn([&ran, here, spawned] {
+            ran.fetch_add(1);
+            if (!here) {
+                let_pass(spawned);
+            }
+        }).detach();
+        wait_unless_all_sleep([&] { return ran == spawned + 1; }, "task", spawned);
     }
     EXPECT_EQ(ran, spawned);
     test::yield_until([&] { return rt.stats().parks != 0; });  // sooner or later they do sleep
@@ -78,12 +88,17 @@ TEST_P(parking, every_wake_up_from_outside_arrives) {
             auto f = p.get_future();
             current = &p;
             asked.store(i);
+            if (i % 2 != 0) {
+                let_pass(i);
+            }
             f.get();
         }
     });
     for (int i = 1; !over; ++i) {
         wait_unless_all_sleep([&] { return asked.load() == i; }, "wake-up", i - 1);
-        let_pass(i);
+        if (i % 2 == 0) {
+            let_pass(i);
+        }
         over = i == k_rounds || is_time_up();
         current->set_value();
     }
@@ -127,6 +142,29 @@ TEST(wake_ups, of_a_pair_of_tasks_hardly_ever_wake_a_worker) {
         }
         EXPECT_GT(most_turns, k_trips);  // they have waited for each other
         EXPECT_LE(least, 2 * k_trips / k_wakes_for_one);
+    });
+}
+
+// A burst of tasks on one worker, while seven sleep. Whoever is woken for the first of them looks for all, and wakes the next
+// worker when it has found something: it is they who wake each other, and not each push.
+TEST(wake_ups, of_a_burst_are_not_one_for_each_task) {
+    constexpr std::uint64_t k_burst = 4'000;
+    run(runtime_options{.workers = 8}, [&] {
+        std::uint64_t least = k_burst;
+        std::atomic<std::uint64_t> ran{0};
+        for (int round = 0; round < 5; ++round) {
+            runtime_stats const before = runtime::current().stats();
+            {
+                task_group group;
+                for (std::uint64_t i = 0; i < k_burst; ++i) {
+                    group.spawn([&ran] { ran.fetch_add(1, std::memory_order_relaxed); });
+                }
+                group.wait();
+            }
+            least = std::min(least, runtime::current().stats().wakeups - before.wakeups);
+        }
+        EXPECT_EQ(ran, 5 * k_burst);
+        EXPECT_LE(least, k_burst / 4);
     });
 }
 
