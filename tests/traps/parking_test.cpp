@@ -52,11 +52,11 @@ TEST_P(parking, every_task_that_is_spawned_from_outside_runs) {
             let_pass(spawned);
         }
         rt.spawn([&ran, here, spawned] {
-            ran.fetch_add(1);
-            if (!here) {
-                let_pass(spawned);
-            }
-        }).detach();
+              ran.fetch_add(1);
+              if (!here) {
+                  let_pass(spawned);
+              }
+          }).detach();
         wait_unless_all_sleep([&] { return ran == spawned + 1; }, "task", spawned);
     }
     EXPECT_EQ(ran, spawned);
