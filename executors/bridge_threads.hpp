@@ -7,8 +7,9 @@
 
 namespace coir::detail {
 
-/// The process's own pool for that: made on first use, its idle threads end after some seconds. It is never destroyed: what it
-/// waits for may never come, and must not keep the process from ending.
+/// The process's own pool for that: made on first use, with a thread for each job that finds no idle one. Idle threads end after
+/// some seconds. While the system gives no more threads, jobs wait for those that exist. It is never destroyed: what it waits
+/// for may never come, and must not keep the process from ending.
 executor& bridge_threads();
 
 }  // namespace coir::detail

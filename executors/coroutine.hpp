@@ -170,7 +170,8 @@ auto await(Awaitable&& awaitable) -> detail::future_result_t<detail::await_resul
 }
 
 /// In a C++20 coroutine of any kind: waits for the task or future and moves its value out, as get() does. The coroutine is
-/// resumed on a thread of coir's own, which is no worker; if it is done already, the coroutine just goes on. Destroying the
+/// resumed on a thread of coir's own, which is no worker and which it may block: it has it for itself until it waits again. If
+/// it is done already, the coroutine just goes on. Destroying the
 /// coroutine leaves what it waits for alone. Throws invalid_state for an empty handle.
 template <class T>
 auto operator co_await(task<T> const& awaited) {

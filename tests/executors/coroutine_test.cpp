@@ -11,12 +11,14 @@
 #include <atomic>
 #include <coroutine>
 #include <exception>
+#include <latch>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace coir {
 namespace {
@@ -100,6 +102,26 @@ TEST(coroutine_bridge, foreign_coroutine_goes_on_outside_of_the_workers) {
         p.set_value(1);
         EXPECT_EQ(waiting.result.get(), 0);
     });
+}
+
+TEST(coroutine_bridge, coroutines_that_block_when_they_go_on_do_not_hold_up_others) {
+    constexpr int k_count = 100;
+    std::latch all(k_count);
+    auto const body = [](shared_future<void> awaited, std::latch& latch) -> foreign {
+        co_await awaited;
+        latch.arrive_and_wait();
+        co_return 1;
+    };
+    promise<void> p;
+    auto const released = p.get_future().share();
+    std::vector<foreign> waiting;
+    for (int i = 0; i < k_count; ++i) {
+        waiting.push_back(body(released, all));
+    }
+    p.set_value();
+    for (auto& w : waiting) {
+        EXPECT_EQ(w.result.get(), 1);
+    }
 }
 
 TEST(coroutine_bridge, coroutine_that_waits_for_a_task_does_not_hold_up_virtual_time) {
