@@ -18,12 +18,13 @@
 namespace coir {
 namespace detail {
 
-/// A std::future that is watched for its result. A std::future tells nobody when it is ready, so a thread must look; see
-/// wrap_future.cpp for how few do.
+/// A std::future whose result is to be passed on. It tells nobody when it is ready, so a thread must wait for it, or look; see
+/// wrap_future.cpp.
 struct watched_future {
     virtual ~watched_future() = default;
-    /// Waits for it, at most for `d`; true if it is ready.
-    virtual bool wait_for(std::chrono::nanoseconds d) = 0;
+    /// Blocks until it is ready.
+    virtual void wait() = 0;
+    virtual bool is_ready() const = 0;
     /// Once it is ready, or to run a deferred one: passes the result on.
     virtual void deliver() noexcept = 0;
 };
@@ -39,7 +40,8 @@ public:
     bool is_deferred() const { return source_.wait_for(std::chrono::seconds(0)) == std::future_status::deferred; }
 
 private:
-    bool wait_for(std::chrono::nanoseconds d) override { return source_.wait_for(d) == std::future_status::ready; }
+    void wait() override { source_.wait(); }
+    bool is_ready() const override { return source_.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
     void deliver() noexcept override {
         try {
             if constexpr (std::is_void_v<T>) {
@@ -73,11 +75,14 @@ future<T> wrap_source(Source source) {
 }  // namespace detail
 
 /// A coir future with the result of a standard one, or its exception. Cancelling it leaves the standard future, which cannot
-/// be cancelled, to a thread of coir's until it is ready. A deferred one (std::launch::deferred) starts at once, on such a
-/// thread. Does not suspend. Throws std::future_error if there is no state, std::bad_alloc.
+/// be cancelled, to a thread of coir's until it is ready. A deferred one (std::launch::deferred) starts at once, on a thread
+/// of coir's that it has for itself. Does not suspend. Throws std::future_error if there is no state, std::bad_alloc. If no
+/// thread can be started and there is none yet, the result is broken_promise.
 ///
-/// Up to eight are waited for by a thread each and arrive without delay. With more, the threads share them, and one that is
-/// not at the front of its thread's list is seen at the next look, each millisecond.
+/// Up to eight at a time are waited for by a thread each, which sleeps until the result is there. The others share one more
+/// thread, which looks at all of them each millisecond, and less often when for some time none has come or become ready: down
+/// to 20 times a second. So each of these is late by no more than a millisecond or, if it took longer, 5 % of that time, at
+/// most 50 ms.
 template <class T>
 future<T> wrap_future(std::future<T> source) {
     return detail::wrap_source<T>(std::move(source));

@@ -6,7 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <future>
+#include <latch>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -48,6 +52,103 @@ TEST(wrap_future, passes_results_and_exceptions_on) {
 TEST(wrap_future, deferred_one_is_run) {
     on_one_and_four_workers(
         [] { EXPECT_EQ(wrap_future(std::async(std::launch::deferred, [] { return 6; })).get(), 6); });
+}
+
+TEST(wrap_future, deferred_ones_start_at_once_however_many_there_are) {
+    on_one_and_four_workers([] {
+        constexpr int k_count = 100;
+        std::latch all(k_count);
+        std::vector<future<void>> wrapped;
+        for (int i = 0; i < k_count; ++i) {
+            wrapped.push_back(wrap_future(std::async(std::launch::deferred, [&] { all.arrive_and_wait(); })));
+        }
+        for (auto& w : wrapped) {
+            w.get();
+        }
+    });
+}
+
+// Instead of a std::future: notes how it is watched.
+struct notes {
+    std::promise<void> release;
+    std::shared_future<void> released = release.get_future().share();
+    std::atomic<int> waits = 0;
+    std::atomic<int> looks = 0;
+    std::latch delivered;
+
+    explicit notes(int count) : delivered(count) {}
+};
+
+class noted final : public detail::watched_future {
+public:
+    explicit noted(notes& about) : about_(&about) {}
+
+private:
+    void wait() override {
+        ++about_->waits;
+        about_->released.wait();
+    }
+    bool is_ready() const override {
+        ++about_->looks;
+        return about_->released.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    }
+    void deliver() noexcept override { about_->delivered.count_down(); }
+
+    notes* about_;
+};
+
+constexpr int k_with_a_thread_each = 8;
+
+void watch_as_many_as_have_a_thread_each(notes& about) {
+    for (int i = 0; i < k_with_a_thread_each; ++i) {
+        detail::watch(std::make_unique<noted>(about), false);
+    }
+    test::yield_until([&] { return about.waits == k_with_a_thread_each; });
+}
+
+TEST(wrap_future, few_are_waited_for_and_not_looked_at) {
+    for (int round = 0; round < 2; ++round) {  // their places are free again
+        notes few(k_with_a_thread_each);
+        watch_as_many_as_have_a_thread_each(few);
+        few.release.set_value();
+        few.delivered.wait();
+        EXPECT_EQ(few.looks, 0);
+    }
+}
+
+// Ready when it was looked at so many times.
+class looked_at final : public detail::watched_future {
+public:
+    using times = std::vector<std::chrono::steady_clock::time_point>;
+
+    explicit looked_at(std::promise<times> outcome) : outcome_(std::move(outcome)) {}
+
+private:
+    void wait() override { ADD_FAILURE() << "a thread for itself"; }
+    bool is_ready() const override {
+        looks_.push_back(std::chrono::steady_clock::now());
+        return looks_.size() == 60;
+    }
+    void deliver() noexcept override { outcome_.set_value(looks_); }
+
+    times mutable looks_;
+    std::promise<times> outcome_;
+};
+
+TEST(wrap_future, one_of_many_is_looked_at_less_often_the_longer_it_takes) {
+    notes few(k_with_a_thread_each);
+    watch_as_many_as_have_a_thread_each(few);
+    std::promise<looked_at::times> outcome;
+    auto result = outcome.get_future();
+    detail::watch(std::make_unique<looked_at>(std::move(outcome)), false);
+    auto const looks = result.get();
+    for (std::size_t i = 1; i < looks.size(); ++i) {
+        auto const waited = looks[i - 1] - looks[0];
+        EXPECT_GE(looks[i] - looks[i - 1], std::min<decltype(waited)>(waited / 20, std::chrono::milliseconds(50))) << i;
+    }
+    few.release.set_value();
+    few.delivered.wait();
+    EXPECT_EQ(few.looks, 0);
 }
 
 TEST(wrap_future, many_share_a_few_threads_and_arrive_in_any_order) {
