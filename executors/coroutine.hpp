@@ -2,13 +2,14 @@
 #pragma once
 
 // Synopsis
-//   co_await t              in any C++20 coroutine, for a coir task, future or shared_future
+//   co_await t              in a C++20 coroutine, for a coir task, future or shared_future
 //   await(awaitable)        in a task, for anything that a C++20 coroutine could co_await   -> its result
 
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/outside_work.hpp>
 #include <coir/core/task/task.hpp>
 #include <coir/executors/job.hpp>
+#include <coir/executors/waiting_job.hpp>
 
 #include <coroutine>
 #include <type_traits>
@@ -16,27 +17,6 @@
 
 namespace coir {
 namespace detail {
-
-/// A coroutine that waits for a state. It is resumed on one of coir's bridge threads: the thread that completes the state may
-/// be a worker, which must not be given to code that perhaps blocks, or hold a lock.
-class waiting_coroutine : called_waiter {
-public:
-    waiting_coroutine() noexcept : called_waiter(&resume_elsewhere), node_(*this) {}
-    waiting_coroutine(waiting_coroutine const&) = delete;
-    waiting_coroutine& operator=(waiting_coroutine const&) = delete;
-    ~waiting_coroutine();
-
-    /// False if the state is done already. Otherwise the coroutine may run on, and this be gone, at any moment.
-    bool wait_for(shared_state_base& state, std::coroutine_handle<> who);
-    /// For a coroutine that is destroyed while it waits.
-    void leave(shared_state_base& state) noexcept { state.erase(node_); }
-
-private:
-    static void resume_elsewhere(called_waiter& self) noexcept;
-
-    join_node node_;
-    job resumption_{nullptr};
-};
 
 template <class State>
 class state_awaiter {
@@ -48,10 +28,12 @@ public:
     }
     state_awaiter(state_awaiter const&) = delete;
     state_awaiter& operator=(state_awaiter const&) = delete;
-    ~state_awaiter() { waiting_.leave(*state_); }
+    ~state_awaiter() { resumption_.leave(*state_); }
 
     bool await_ready() const noexcept { return state_->is_done(); }
-    bool await_suspend(std::coroutine_handle<> who) { return waiting_.wait_for(*state_, who); }
+    bool await_suspend(std::coroutine_handle<> who) {
+        return resumption_.wait_for(*state_, job([who] { who.resume(); }));
+    }
 
 protected:
     State& completed() {
@@ -64,7 +46,7 @@ protected:
 
 private:
     state_ptr<State> state_;
-    waiting_coroutine waiting_;
+    waiting_job resumption_;
 };
 
 template <class State, class T>
@@ -169,8 +151,10 @@ auto await(Awaitable&& awaitable) -> detail::future_result_t<detail::await_resul
     return done.state()->result.take();
 }
 
-/// In a C++20 coroutine of any kind: waits for the task or future and moves its value out, as get() does. The coroutine is
-/// resumed on a thread of coir's own, which is no worker and which it may block: it has it for itself until it waits again. If
+/// In a C++20 coroutine of any kind whose promise type does not refuse it: one with an await_transform may take only what
+/// it knows, as boost::asio::awaitable does (see async_wait in <coir/asio.hpp>).
+///
+/// Waits for the task or future and moves its value out, as get() does. The coroutine is resumed on a thread of coir's own, which is no worker and which it may block: it has it for itself until it waits again. If
 /// it is done already, the coroutine just goes on. Destroying the
 /// coroutine leaves what it waits for alone. Throws invalid_state for an empty handle.
 template <class T>

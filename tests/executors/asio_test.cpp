@@ -4,10 +4,16 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/timeout.hpp>
+#include <coir/executors/wrap_future.hpp>
+#include <coir/sync/event.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -17,15 +23,19 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <latch>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace coir {
@@ -228,6 +238,141 @@ TEST(use_task, many_tasks_share_an_io_context_and_are_cancelled_at_any_moment) {
             }
         }
     });
+}
+
+template <class Awaited>
+asio::awaitable<int> twice(Awaited awaited) {
+    co_await async_wait(awaited, asio::use_awaitable);
+    EXPECT_TRUE(awaited.done());
+    co_return 2 * awaited.get();
+}
+
+TEST(async_wait, coroutine_of_asio_waits_for_tasks_and_futures) {
+    on_one_and_four_workers([] {
+        io_threads io(1);
+        promise<int> p;
+        auto of_future = asio::co_spawn(io.context, twice(p.get_future()), asio::use_future);
+        promise<int> q;
+        auto of_shared = asio::co_spawn(io.context, twice(q.get_future().share()), asio::use_future);
+        event released;
+        auto of_task = asio::co_spawn(io.context, twice(spawn([&] {
+                                          released.wait();
+                                          return 3;
+                                      })),
+                                      asio::use_future);
+        auto of_failed = asio::co_spawn(io.context, twice(spawn([]() -> int { throw std::runtime_error("task"); })),
+                                        asio::use_future);
+        p.set_value(1);
+        q.set_value(2);
+        released.set();
+        EXPECT_EQ(wrap_future(std::move(of_future)).get(), 2);
+        EXPECT_EQ(wrap_future(std::move(of_shared)).get(), 4);
+        EXPECT_EQ(wrap_future(std::move(of_task)).get(), 6);
+        EXPECT_THROW(wrap_future(std::move(of_failed)).get(), std::runtime_error);
+    });
+}
+
+// Notes how often it was called, and with what.
+struct calls {
+    int count = 0;
+    boost::system::error_code error;
+
+    auto handler_on(asio::io_context& context) {
+        return asio::bind_executor(context.get_executor(), [this](boost::system::error_code e) {
+            ++count;
+            error = e;
+        });
+    }
+};
+
+TEST(async_wait, handler_is_called_by_its_executor_which_has_work_until_then) {
+    asio::io_context context;
+    promise<int> p;
+    auto const f = p.get_future();
+    calls later;
+    async_wait(f, later.handler_on(context));
+    context.poll();
+    EXPECT_FALSE(context.stopped());
+    p.set_value(1);
+    EXPECT_EQ(later.count, 0);
+    context.run();
+    EXPECT_EQ(later.count, 1);
+    EXPECT_FALSE(later.error);
+
+    calls at_once;
+    async_wait(f, at_once.handler_on(context));
+    EXPECT_EQ(at_once.count, 0);
+    context.restart();
+    context.run();
+    EXPECT_EQ(at_once.count, 1);
+    EXPECT_FALSE(at_once.error);
+}
+
+TEST(async_wait, cancelled_one_is_aborted_and_leaves_the_future_alone) {
+    asio::io_context context;
+    asio::cancellation_signal cancellation;
+    promise<int> p;
+    auto f = p.get_future();
+    calls seen;
+    async_wait(f, asio::bind_cancellation_slot(cancellation.slot(), seen.handler_on(context)));
+    cancellation.emit(asio::cancellation_type::terminal);
+    context.run();
+    EXPECT_EQ(seen.count, 1);
+    EXPECT_EQ(seen.error, asio::error::operation_aborted);
+    p.set_value(1);
+    EXPECT_EQ(f.get(), 1);
+    cancellation.emit(asio::cancellation_type::terminal);  // of nothing
+    context.restart();
+    context.run();
+    EXPECT_EQ(seen.count, 1);
+}
+
+TEST(async_wait, completion_and_cancellation_at_the_same_moment_call_the_handler_once) {
+    for (int round = 0; round < 500; ++round) {
+        asio::io_context context;
+        asio::cancellation_signal cancellation;
+        promise<int> p;
+        auto f = p.get_future();
+        calls seen;
+        async_wait(f, asio::bind_cancellation_slot(cancellation.slot(), seen.handler_on(context)));
+        std::latch both(2);
+        std::thread completes([&] {
+            both.arrive_and_wait();
+            p.set_value(round);
+        });
+        both.arrive_and_wait();
+        cancellation.emit(asio::cancellation_type::terminal);
+        context.run();
+        completes.join();
+        EXPECT_EQ(seen.count, 1);
+        EXPECT_EQ(f.get(), round);
+    }
+}
+
+TEST(async_wait, coroutine_that_is_never_resumed_ends_with_its_io_context) {
+    auto const kept = std::make_shared<int>(1);
+    asio::cancellation_signal cancellation;
+    {
+        asio::io_context context;
+        bool begun = false;
+        auto const body = [](future<int> awaited, bool& mark, std::shared_ptr<int>) -> asio::awaitable<void> {
+            mark = true;
+            co_await async_wait(awaited, asio::use_awaitable);
+            ADD_FAILURE() << "goes on";
+        };
+        promise<int> p;
+        p.set_value(1);
+        asio::co_spawn(context, body(p.get_future(), begun, kept),
+                       asio::bind_cancellation_slot(cancellation.slot(), asio::detached));
+        while (!begun) {
+            context.poll_one();
+        }
+    }
+    EXPECT_EQ(kept.use_count(), 1);
+}
+
+TEST(async_wait, empty_handle_is_an_error) {
+    EXPECT_THROW(async_wait(future<int>(), asio::detached), invalid_state);
 }
 
 }  // namespace
