@@ -154,9 +154,9 @@ auto await(Awaitable&& awaitable) -> detail::future_result_t<detail::await_resul
 /// In a C++20 coroutine of any kind whose promise type does not refuse it: one with an await_transform may take only what
 /// it knows, as boost::asio::awaitable does (see async_wait in <coir/asio.hpp>).
 ///
-/// Waits for the task or future and moves its value out, as get() does. The coroutine is resumed on a thread of coir's own, which is no worker and which it may block: it has it for itself until it waits again. If
-/// it is done already, the coroutine just goes on. Destroying the
-/// coroutine leaves what it waits for alone. Throws invalid_state for an empty handle.
+/// Waits for the task or future and moves its value out, as get() does. The coroutine is resumed on a thread of coir's own,
+/// which is no worker and which it may block: it has it for itself until it waits again. If it is done already, the
+/// coroutine just goes on. Destroying the coroutine leaves what it waits for alone. Throws invalid_state for an empty handle.
 template <class T>
 auto operator co_await(task<T> const& awaited) {
     return detail::taking_awaiter<detail::task_result<T>, T>(awaited.state());
