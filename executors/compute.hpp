@@ -25,6 +25,9 @@ struct compute_options {
 /// While compute executors live, the most threads that oneTBB uses in this process
 /// (tbb::global_control::max_allowed_parallelism) is at least what they have together, unless the program sets less.
 ///
+/// A job must not wait for its own executor: shutdown() in one throws invalid_state. In the body of an algorithm that a job
+/// has called, it does so only on the job's own thread; on the other threads of the algorithm it waits for ever.
+///
 /// A job that blocks keeps one of oneTBB's threads: use a thread pool for those. These threads stay, and coir cannot tell
 /// whether they sleep: once there are some, a runtime does not find deadlocks any more.
 class compute_executor final : public executor {
@@ -34,9 +37,13 @@ public:
     ~compute_executor() override;
 
     void execute(job work) override;
+    void shutdown(shutdown_options options = {}) override;
+    executor_stats stats() const override;
 
 private:
+    class queue;
     struct arena;
+    std::shared_ptr<queue> queue_;  // jobs that run share it: one that destroys the executor finds it alive
     std::unique_ptr<arena> arena_;
 };
 

@@ -50,7 +50,7 @@ class mapped;
 /// Where jobs run. All members may be called from tasks and plain threads alike.
 ///
 /// To write one, override execute(): hand the job to a thread that runs it. What was submitted is accounted for here, so that
-/// shutdown() and stats() work. An executor whose queue is one of its own members calls shutdown() in its destructor.
+/// shutdown() and stats() work; not so a job that somebody gives to such an execute() directly. An executor whose queue is one of its own members calls shutdown() in its destructor.
 class executor {
 public:
     executor(executor const&) = delete;
@@ -100,6 +100,8 @@ protected:
     struct own_accounting {};
     /// For an executor that overrides shutdown() and stats(), and shuts down in its destructor.
     explicit executor(own_accounting) noexcept {}
+    /// Such a one that looks at job::stop_token().
+    executor(own_accounting, with_stop_tokens) noexcept : gives_stop_token_(true) {}
 
     /// Is this called by a job that this executor runs?
     bool runs_caller() const noexcept;

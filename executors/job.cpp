@@ -4,6 +4,7 @@
 #include "core/base/patience.hpp"
 #include "core/base/type_name.hpp"
 #include "executors/job_ledger_impl.hpp"
+#include "executors/job_list_impl.hpp"
 #include "executors/running_in_impl.hpp"
 
 #include <coir/core/base/back_off.hpp>
@@ -87,6 +88,53 @@ void report_lost(std::exception_ptr const& error) noexcept {
     } catch (...) {
         std::fprintf(stderr, "coir: unhandled exception in a job that was cancelled: it is of type %s\n",
                      type_name::of_current_exception().c_str());
+    }
+}
+
+void job_list::push_back(job_base& work) noexcept {
+    work.next = nullptr;
+    work.previous = last_;
+    (last_ == nullptr ? first_ : last_->next) = &work;
+    last_ = &work;
+    ++size_;
+}
+
+void job_list::erase(job_base& work) noexcept {
+    (work.previous == nullptr ? first_ : work.previous->next) = work.next;
+    (work.next == nullptr ? last_ : work.next->previous) = work.previous;
+    --size_;
+}
+
+job_base* job_list::pop_front() noexcept {
+    job_base* const work = first_;
+    if (work != nullptr) {
+        erase(*work);
+    }
+    return work;
+}
+
+job_base* job_list::pop_back() noexcept {
+    job_base* const work = last_;
+    if (work != nullptr) {
+        erase(*work);
+    }
+    return work;
+}
+
+job_list job_list::take_all() noexcept {
+    job_list taken;
+    while (job_base* const next = pop_front()) {
+        bool being_removed = false;
+        next->leave(being_removed);
+        taken.push_back(*next);
+    }
+    return taken;
+}
+
+void job_list::give_up_all(std::exception_ptr const& reason) noexcept {
+    while (job_base* const next = pop_front()) {
+        next->await_removal();
+        next->give_up(reason);
     }
 }
 

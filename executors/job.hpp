@@ -316,7 +316,7 @@ public:
 
     /// Has it been cancelled, so that there is nothing to run any more?
     bool is_cancelled() const noexcept { return work_ != nullptr && work_->has_ended(); }
-    /// Requested when the future is cancelled; only for executors that ask for it (executor::k_with_stop_token) and for
+    /// Requested when the future is cancelled; only for executors that ask for it (executor::with_stop_tokens) and for
     /// functions that take one.
     std::stop_token stop_token() const noexcept { return work_ != nullptr ? work_->stop_token() : std::stop_token(); }
     explicit operator bool() const noexcept { return work_ != nullptr; }

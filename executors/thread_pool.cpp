@@ -242,24 +242,6 @@ void thread_pool_executor::pool::remove(detail::job_base& work) noexcept {
     perform(todo);
 }
 
-// From here on a canceller finds that they are not in the queue any more.
-detail::job_list thread_pool_executor::pool::take_all() noexcept {
-    detail::job_list taken;
-    while (detail::job_base* const next = queue_.pop_front()) {
-        bool being_removed = false;
-        next->leave(being_removed);
-        taken.push_back(*next);
-    }
-    return taken;
-}
-
-void thread_pool_executor::pool::give_up_all(detail::job_list dropped, std::exception_ptr const& reason) noexcept {
-    while (detail::job_base* const next = dropped.pop_front()) {
-        next->await_removal();
-        job(next).abandon(reason);
-    }
-}
-
 void thread_pool_executor::pool::close(bool cancel_pending) {
     if (has_lost_its_threads()) {
         return;
@@ -272,7 +254,7 @@ void thread_pool_executor::pool::close(bool cancel_pending) {
         closed_ = true;
         if (cancel_pending) {
             cancelled_ += queue_.size();
-            dropped = take_all();
+            dropped = queue_.take_all();
         }
         turn_away_waiting(nullptr, todo);
         while (sleepers_ != nullptr) {
@@ -281,7 +263,7 @@ void thread_pool_executor::pool::close(bool cancel_pending) {
         over = threads_ == 0;
     }
     perform(todo);
-    give_up_all(dropped, std::make_exception_ptr(cancelled(detail::keep_reason("the executor was shut down"))));
+    dropped.give_up_all(std::make_exception_ptr(cancelled(detail::keep_reason("the executor was shut down"))));
     if (over) {
         all_ended_.set();
     }

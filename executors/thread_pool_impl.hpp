@@ -35,6 +35,7 @@
 #include "core/base/forked.hpp"
 #include "core/base/patience.hpp"
 #include "core/base/thread_count.hpp"
+#include "executors/job_list_impl.hpp"
 
 #include <coir/core/base/atomic.hpp>
 #include <coir/core/base/lock.hpp>
@@ -51,25 +52,6 @@
 #include <optional>
 
 #include <pthread.h>
-
-namespace coir::detail {
-
-/// Jobs, linked through themselves. Guarded by whoever owns it.
-class job_list {
-public:
-    std::size_t size() const noexcept { return size_; }
-    bool empty() const noexcept { return size_ == 0; }
-    void push_back(job_base& work) noexcept;
-    void erase(job_base& work) noexcept;
-    job_base* pop_front() noexcept;
-
-private:
-    job_base* first_ = nullptr;
-    job_base* last_ = nullptr;
-    std::size_t size_ = 0;
-};
-
-}  // namespace coir::detail
 
 namespace coir {
 
@@ -127,14 +109,12 @@ private:
     void summon(effects& todo) noexcept;
     void choose(sleeper& s, effects& todo) noexcept;
     void admit_waiting(effects& todo) noexcept;
-    detail::job_list take_all() noexcept;
     [[noreturn]] void throw_closed() const;
     /// Null: for the reason for which the pool is closed.
     void turn_away_waiting(std::exception_ptr const& reason, effects& todo) noexcept;
 
     void wait_for_room(job& work);
     void remove(detail::job_base& work) noexcept override;
-    void give_up_all(detail::job_list dropped, std::exception_ptr const& reason) noexcept;
 
     // --- threads -----------------------------------------------------------------------------------------------------
     static void* thread_main(void* argument);

@@ -19,32 +19,6 @@
 #include <unistd.h>
 
 namespace coir {
-namespace detail {
-
-void job_list::push_back(job_base& work) noexcept {
-    work.next = nullptr;
-    work.previous = last_;
-    (last_ == nullptr ? first_ : last_->next) = &work;
-    last_ = &work;
-    ++size_;
-}
-
-void job_list::erase(job_base& work) noexcept {
-    (work.previous == nullptr ? first_ : work.previous->next) = work.next;
-    (work.next == nullptr ? last_ : work.next->previous) = work.previous;
-    --size_;
-}
-
-job_base* job_list::pop_front() noexcept {
-    job_base* const work = first_;
-    if (work != nullptr) {
-        erase(*work);
-    }
-    return work;
-}
-
-}  // namespace detail
-
 namespace {
 
 // A thread inherits the processors of the one that starts it, which may be a worker that is pinned to one. The process's
@@ -95,13 +69,13 @@ void thread_pool_executor::pool::starting_failed(std::exception_ptr const& reaso
         --starting_;
         --threads_;
         if (threads_ == 0) {  // else one of these takes what is queued when it has ended its job
-            stranded = take_all();
+            stranded = queue_.take_all();
             cancelled_ += stranded.size();
             over = closed_;
             turn_away_waiting(reason, todo);
         }
     }
-    give_up_all(stranded, reason);
+    stranded.give_up_all(reason);
     perform(todo);
     if (over) {
         all_ended_.set();
@@ -154,14 +128,14 @@ bool thread_pool_executor::pool::initialise() noexcept {
         }
         closed_ = true;
         cancelled_ += queue_.size();
-        dropped = take_all();
+        dropped = queue_.take_all();
         turn_away_waiting(nullptr, todo);
         while (sleepers_ != nullptr) {
             choose(*sleepers_, todo);
         }
     }
     perform(todo);
-    give_up_all(dropped, broken);
+    dropped.give_up_all(broken);
     return false;
 }
 

@@ -182,6 +182,148 @@ TEST(compute_executor, cancelled_job_that_has_not_started_never_runs) {
     });
 }
 
+// One whose only thread is in a job.
+struct busy_compute {
+    busy_compute() {
+        running = compute.submit([this] {
+            started.set();
+            released.wait();
+        });
+        started.wait();
+    }
+    ~busy_compute() { released.set(); }
+
+    event started;
+    event released;
+    compute_executor compute{{.max_concurrency = 1}};
+    future<void> running;
+};
+
+TEST(compute_executor, cancelling_removes_a_queued_job) {
+    on_one_and_four_workers([] {
+        busy_compute busy;
+        auto const captured = std::make_shared<int>(1);
+        auto queued = busy.compute.submit([captured] { ADD_FAILURE() << "runs"; });
+        EXPECT_EQ(captured.use_count(), 2);
+        EXPECT_EQ(busy.compute.stats().queued, 1u);
+        EXPECT_TRUE(queued.cancel());
+        EXPECT_EQ(captured.use_count(), 1);
+        EXPECT_EQ(busy.compute.stats().queued, 0u);
+        EXPECT_EQ(busy.compute.stats().cancelled, 1u);
+    });
+}
+
+TEST(compute_executor, jobs_run_in_the_place_of_those_that_were_cancelled) {
+    on_one_and_four_workers([] {
+        busy_compute busy;
+        constexpr int k_jobs = 50;
+        std::atomic<int> ran{0};
+        std::vector<future<void>> first;
+        std::vector<future<void>> second;
+        for (int i = 0; i < k_jobs; ++i) {
+            first.push_back(busy.compute.submit([&ran] { ran += 1; }));
+        }
+        for (int i = 0; i < k_jobs; i += 2) {
+            EXPECT_TRUE(first[static_cast<std::size_t>(i)].cancel());
+        }
+        for (int i = 0; i < k_jobs; ++i) {
+            second.push_back(busy.compute.submit([&ran] { ran += 1000; }));
+        }
+        busy.released.set();
+        for (auto& each : second) {
+            each.get();
+        }
+        busy.compute.shutdown();
+        EXPECT_EQ(ran, k_jobs / 2 + 1000 * k_jobs);
+        EXPECT_EQ(busy.compute.stats().completed, 1u + k_jobs / 2 + k_jobs);
+        EXPECT_EQ(busy.compute.stats().cancelled, 0u + k_jobs / 2);
+        EXPECT_EQ(busy.compute.stats().queued, 0u);
+    });
+}
+
+TEST(compute_executor, job_that_is_cancelled_as_it_starts_counts_once) {
+    compute_executor compute({.max_concurrency = 2});
+    constexpr unsigned k_jobs = 500;
+    std::atomic<unsigned> ran{0};
+    auto const submit_and_cancel = [&] {
+        for (unsigned i = 0; i < k_jobs; ++i) {
+            auto job = compute.submit([&ran] { ++ran; });
+            job.cancel();
+        }
+    };
+    std::thread other(submit_and_cancel);
+    submit_and_cancel();
+    other.join();
+    compute.shutdown();
+    auto const stats = compute.stats();
+    EXPECT_EQ(stats.submitted, 2 * k_jobs);
+    EXPECT_EQ(stats.completed, ran);
+    EXPECT_EQ(stats.completed + stats.cancelled, 2 * k_jobs);
+}
+
+TEST(compute_executor, shutdown_can_cancel_what_has_not_started_at_once) {
+    on_one_and_four_workers([] {
+        busy_compute busy;
+        auto queued = busy.compute.submit([] { ADD_FAILURE() << "runs"; });
+        busy.compute.shutdown({.wait = false, .cancel_pending = true});
+        EXPECT_TRUE(queued.done());
+        EXPECT_EQ(busy.compute.stats().cancelled, 1u);
+        EXPECT_FALSE(busy.running.done());
+        busy.released.set();
+        busy.running.get();
+        EXPECT_THROW(queued.get(), cancelled);
+    });
+}
+
+TEST(compute_executor, job_given_to_execute_is_accounted_for) {
+    on_one_and_four_workers([] {
+        event started;
+        event released;
+        std::atomic<bool> ended{false};
+        compute_executor compute({.max_concurrency = 1});
+        compute.execute(job([&] {
+            started.set();
+            released.wait();
+            ended = true;
+        }));
+        started.wait();
+        EXPECT_EQ(compute.stats().submitted, 1u);
+        auto closing = spawn([&] {
+            compute.shutdown();
+            EXPECT_TRUE(ended);
+        });
+        test::yield_until_waiting(closing);
+        released.set();
+        closing.get();
+        EXPECT_EQ(compute.stats().completed, 1u);
+        EXPECT_THROW(compute.execute(job([] { ADD_FAILURE() << "runs"; })), executor_shut_down);
+    });
+}
+
+TEST(compute_executor, shutdown_from_one_of_its_jobs_is_an_error) {
+    compute_executor compute({.max_concurrency = 1});
+    EXPECT_THROW(compute.submit([&] { compute.shutdown(); }).get(), invalid_state);
+    compute.submit([&] { compute.shutdown({.wait = false}); }).get();
+    EXPECT_THROW(compute.submit([] {}), executor_shut_down);
+}
+
+TEST(compute_executor, destroyed_by_one_of_its_jobs_runs_the_others) {
+    for (int i = 0; i < 20; ++i) {
+        auto compute = std::make_unique<compute_executor>(compute_options{.max_concurrency = 1});
+        event submitted;
+        auto destroying = compute->submit([&] {
+            submitted.wait();
+            compute.reset();
+        });
+        auto dropped = compute->submit([] { ADD_FAILURE() << "runs"; });
+        auto last = compute->submit([] { return 1; });
+        EXPECT_TRUE(dropped.cancel());
+        submitted.set();
+        EXPECT_EQ(last.get(), 1);
+        destroying.get();
+    }
+}
+
 TEST(compute_executor, destructor_waits_for_every_job) {
     std::atomic<int> ran{0};
     {
