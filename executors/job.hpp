@@ -245,15 +245,10 @@ job_record<R, Call>* make_job(std::stop_source stop, std::uint32_t references, P
     return new job_record<R, Call>(std::move(stop), references, std::forward<Parts>(parts)...);
 }
 
-/// Does `f` take a std::stop_token before its arguments? Not if it can be called without.
+/// Can `f` take a std::stop_token before its arguments? Then it gets one, as from std::jthread, even if it could be called
+/// without.
 template <class F, class... Args>
-inline constexpr bool takes_stop_token = [] {
-    if constexpr (spawnable<F, Args...>) {
-        return false;
-    } else {
-        return std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<Args>...>;
-    }
-}();
+inline constexpr bool takes_stop_token = std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<Args>...>;
 
 template <bool WithToken, class F, class... Args>
 struct submitted {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <ranges>
+#include <stop_token>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -195,6 +196,14 @@ private:
 
 namespace detail {
 
+template <class F, class Item>
+inline constexpr bool map_gives_stop_token = std::is_invocable_v<F&, std::stop_token, Item>;
+
+template <class F, class Item, bool = map_gives_stop_token<F, Item>>
+struct map_result : std::invoke_result<F&, Item> {};
+template <class F, class Item>
+struct map_result<F, Item, true> : std::invoke_result<F&, std::stop_token, Item> {};
+
 template <class F, class Range, class R>
 class map_source final : public mapped<R>::source {
     static constexpr bool k_owns = !std::is_lvalue_reference_v<Range>;
@@ -213,16 +222,27 @@ public:
 
     future<R> submit_next() override {
         using item = std::decay_t<std::ranges::range_value_t<Range>>;  // what the iterator gives may only refer to it
-        auto call = [function = function_](item&& value) -> R { return std::invoke(*function, std::move(value)); };
-        if constexpr (k_moves) {
-            return where_->submit(std::move(call), static_cast<item>(std::ranges::iter_move(at_)));
+        if constexpr (map_gives_stop_token<F, std::ranges::range_value_t<Range>>) {
+            return submit_call<item>([function = function_](std::stop_token stop, item&& value) -> R {
+                return std::invoke(*function, std::move(stop), std::move(value));
+            });
         } else {
-            return where_->submit(std::move(call), static_cast<item>(*at_));
+            return submit_call<item>(
+                [function = function_](item&& value) -> R { return std::invoke(*function, std::move(value)); });
         }
     }
     void go_on() override { ++at_; }
 
 private:
+    template <class Item, class Call>
+    future<R> submit_call(Call call) {
+        if constexpr (k_moves) {
+            return where_->submit(std::move(call), static_cast<Item>(std::ranges::iter_move(at_)));
+        } else {
+            return where_->submit(std::move(call), static_cast<Item>(*at_));
+        }
+    }
+
     executor* where_;
     std::shared_ptr<F> function_;
     Range items_;  // a reference to what was given as an lvalue
@@ -236,13 +256,20 @@ auto executor::map(F&& f, Range&& range, map_options options) {
     using function = std::decay_t<F>;
     static_assert(std::ranges::input_range<Range>, "executor::map: the second argument must be a range");
     if constexpr (std::ranges::input_range<Range>) {
-        constexpr bool callable = std::is_invocable_v<function&, std::ranges::range_value_t<Range>>;
+        using item = std::ranges::range_value_t<Range>;
+        constexpr bool callable = detail::map_gives_stop_token<function, item> || std::is_invocable_v<function&, item>;
         static_assert(callable, "executor::map: the function must be callable with an item of the range");
         if constexpr (callable) {
-            using result = std::invoke_result_t<function&, std::ranges::range_value_t<Range>>;
-            return mapped<result>(std::make_unique<detail::map_source<function, Range, result>>(
-                                      *this, std::forward<F>(f), std::forward<Range>(range)),
-                                  options.buffer_size);
+            using result = typename detail::map_result<function, item>::type;
+            static_assert(
+                !std::is_rvalue_reference_v<result>,
+                "executor::map: the function returns an rvalue reference, as a pointer to a data member does, "
+                "which nobody could keep: return a value");
+            if constexpr (!std::is_rvalue_reference_v<result>) {
+                return mapped<result>(std::make_unique<detail::map_source<function, Range, result>>(
+                                          *this, std::forward<F>(f), std::forward<Range>(range)),
+                                      options.buffer_size);
+            }
         }
     }
 }

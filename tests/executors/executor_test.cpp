@@ -5,6 +5,7 @@
 #include "tests/support/running.hpp"
 
 #include <coir/core/task/generator.hpp>
+#include <coir/executors/run_in_executor.hpp>
 #include <coir/executors/thread_pool.hpp>
 #include <coir/sync/event.hpp>
 
@@ -15,6 +16,7 @@
 #include <list>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -126,6 +128,50 @@ TEST(executor, job_hears_of_a_cancellation_through_its_token_only_if_it_wants_on
     EXPECT_TRUE(keeper.kept[1].is_cancelled());
     keeper.kept.clear();
     EXPECT_THROW(plain.get(), broken_promise);
+}
+
+// Can be called with a token and without.
+struct with_and_without_token {
+    bool operator()(int) const { return false; }
+    bool operator()(std::stop_token const& stop, int) const { return stop.stop_possible(); }
+};
+
+TEST(executor, function_that_can_take_a_stop_token_gets_one) {
+    on_one_and_four_workers([] {
+        inline_executor here;
+        EXPECT_TRUE(here.submit(with_and_without_token(), 1).get());
+        EXPECT_TRUE(run_in_executor(here, with_and_without_token(), 1).get());
+        EXPECT_TRUE(run_in_executor(with_and_without_token(), 1).get());
+        EXPECT_TRUE(to_thread(with_and_without_token(), 1));
+        EXPECT_EQ(here.submit([](auto const&... all) { return sizeof...(all); }, 1).get(), 2u);
+        EXPECT_EQ(here.submit([](auto const&, auto const&) { return 2; }, 1, 2).get(), 2);  // has no room for one
+        for (bool const has_token : here.map(with_and_without_token(), std::vector<int>{1, 2})) {
+            EXPECT_TRUE(has_token);
+        }
+    });
+}
+
+TEST(executor_map, running_item_is_asked_to_stop_when_the_results_are_dropped) {
+    on_one_and_four_workers([] {
+        thread_pool_executor pool({.max_workers = 1});
+        event started;
+        std::atomic<bool> stopped{false};
+        {
+            auto results = pool.map(
+                [&](std::stop_token const& stop, int) {
+                    started.set();
+                    while (!stop.stop_requested()) {
+                        std::this_thread::yield();
+                    }
+                    stopped = true;
+                },
+                std::vector<int>(3));
+            started.wait();
+        }
+        pool.shutdown();
+        EXPECT_TRUE(stopped);
+        EXPECT_EQ(pool.stats().cancelled, 2u);
+    });
 }
 
 TEST(executor, results_of_every_kind_come_back) {
