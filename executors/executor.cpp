@@ -2,7 +2,6 @@
 #include <coir/executors/executor.hpp>
 
 #include "executors/job_ledger_impl.hpp"
-#include "executors/running_in_impl.hpp"
 
 #include <cstdio>
 
@@ -26,7 +25,7 @@ executor::~executor() {
 }
 
 bool executor::runs_caller() const noexcept {
-    return ledger_ != nullptr && detail::runs_in(ledger_);
+    return ledger_ != nullptr && ledger_->runs_caller();
 }
 
 void executor::accept(job work) {

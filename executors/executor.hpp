@@ -85,7 +85,8 @@ public:
     auto map(F&& f, Range&& range, map_options options = {});
 
     /// Accepts no more jobs. Blocks (suspends a task, uncancellably) until they have ended, if asked to. Idempotent. In a
-    /// job of this very executor it cannot wait: invalid_state.
+    /// job of this very executor it cannot wait: invalid_state. A task or thread that the job has started is not known for
+    /// it: if the job waits for that, both wait for ever.
     virtual void shutdown(shutdown_options options = {});
 
     virtual executor_stats stats() const;

@@ -20,7 +20,8 @@ namespace coir::detail {
 
 bool job_base::run() noexcept {
     bool started = true;
-    if (current_task_or_null() != nullptr) {
+    task_base* const task = current_task_or_null();
+    if (task != nullptr) {
         end_outside_work();  // it runs inside of a runtime, whose time has to go on
     }
     if (ledger_ == nullptr) {
@@ -30,9 +31,12 @@ bool job_base::run() noexcept {
         fail(std::make_exception_ptr(cancelled(keep_reason("the executor was shut down"))));
     } else {
         completed_ = &ledger_->completed();
-        std::optional<running_in> here;
-        if (current_task_or_null() == nullptr) {
-            here.emplace(ledger_);  // only on plain threads: a task may go on on another one
+        std::optional<running_in> on_this_thread;
+        std::optional<job_ledger::task_in_job> in_this_task;
+        if (task == nullptr) {
+            on_this_thread.emplace(ledger_);
+        } else {
+            in_this_task.emplace(*ledger_, *task);
         }
         if (!perform()) {
             about_to_complete();  // cancelled in the moment in which it started: it counts as run
@@ -169,6 +173,40 @@ void job_ledger::close_job(bool ran) noexcept {
         over_.set();
     }
     release();
+}
+
+job_ledger::task_in_job::task_in_job(job_ledger& ledger, task_base const& task) noexcept
+    : ledger_(ledger), task_(&task) {
+    std::lock_guard const guard(ledger_.lock_);
+    next_ = ledger_.tasks_;
+    if (next_ != nullptr) {
+        next_->previous_ = this;
+    }
+    ledger_.tasks_ = this;
+}
+
+job_ledger::task_in_job::~task_in_job() {
+    std::lock_guard const guard(ledger_.lock_);
+    (previous_ == nullptr ? ledger_.tasks_ : previous_->next_) = next_;
+    if (next_ != nullptr) {
+        next_->previous_ = previous_;
+    }
+}
+
+bool job_ledger::runs_caller() const noexcept {
+    if (runs_in(this)) {
+        return true;
+    }
+    task_base const* const caller = current_task_or_null();
+    if (caller == nullptr) {
+        return false;
+    }
+    std::lock_guard const guard(lock_);
+    task_in_job const* each = tasks_;
+    while (each != nullptr && each->task_ != caller) {
+        each = each->next_;
+    }
+    return each != nullptr;
 }
 
 void job_ledger::close(bool drop_pending) noexcept {

@@ -11,8 +11,27 @@
 
 namespace coir::detail {
 
+class task_base;
+
 class job_ledger {
 public:
+    /// While it lives, what runs in `task` runs in a job. What running_in is for plain threads: a task may go on on another
+    /// thread, and so is noted here.
+    class task_in_job {
+    public:
+        task_in_job(job_ledger& ledger, task_base const& task) noexcept;
+        task_in_job(task_in_job const&) = delete;
+        task_in_job& operator=(task_in_job const&) = delete;
+        ~task_in_job();
+
+    private:
+        friend job_ledger;
+        job_ledger& ledger_;
+        task_base const* const task_;
+        task_in_job* next_;
+        task_in_job* previous_ = nullptr;
+    };
+
     struct counts {
         std::uint64_t submitted = 0;
         std::uint64_t completed = 0;
@@ -27,6 +46,9 @@ public:
     atomic<std::uint64_t>& completed() noexcept { return completed_; }
     /// It is gone, and has run or not; drops its reference.
     void close_job(bool ran) noexcept;
+
+    /// Does a job run in the calling task, or on the calling plain thread?
+    bool runs_caller() const noexcept;
 
     void close(bool drop_pending) noexcept;
     /// After close(): until every job has ended, come what may.
@@ -43,6 +65,7 @@ private:
     std::uint64_t cancelled_ = 0;
     std::uint64_t running_ = 0;
     std::uint64_t alive_ = 0;
+    task_in_job* tasks_ = nullptr;
 
     atomic<std::uint64_t> completed_{0};
     atomic<std::uint32_t> references_{1};

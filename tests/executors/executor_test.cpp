@@ -105,6 +105,57 @@ TEST(executor, job_that_was_handed_on_does_not_wait_for_either_executor_to_end) 
     });
 }
 
+// Each job in a task of its own.
+class spawning_executor final : public executor {
+public:
+    ~spawning_executor() override { shutdown(); }
+    void execute(job work) override {
+        spawn([inner = std::move(work)]() mutable { inner.run(); }).detach();
+    }
+};
+
+TEST(executor, job_in_a_task_does_not_wait_for_its_executor_to_end) {
+    on_one_and_four_workers([] {
+        spawning_executor spawner;
+        inline_executor here;
+        for (executor* const one : {static_cast<executor*>(&spawner), static_cast<executor*>(&here)}) {
+            EXPECT_THROW(one->submit([one] { one->shutdown(); }).get(), invalid_state);
+        }
+        // Elsewhere by then, perhaps; and in a job of each.
+        EXPECT_THROW(spawner
+                         .submit([&] {
+                             here.submit([&] {
+                                     yield();
+                                     spawner.shutdown();
+                                 })
+                                 .get();
+                         })
+                         .get(),
+                     invalid_state);
+        here.submit([&] { yield(); }).get();
+        spawner.submit([&] { here.shutdown(); }).get();  // in which nothing runs
+        EXPECT_EQ(spawner.submit([] { return 1; }).get(), 1);
+        spawner.shutdown();  // not in a job any more
+    });
+}
+
+TEST(executor, shutdown_waits_for_jobs_in_other_tasks) {
+    on_one_and_four_workers([] {
+        spawning_executor spawner;
+        event released;
+        std::vector<future<void>> jobs;
+        for (int i = 0; i < 3; ++i) {
+            jobs.push_back(spawner.submit([&] { released.wait(); }));
+        }
+        EXPECT_THROW(spawner.submit([&] { spawner.shutdown(); }).get(), invalid_state);
+        auto closing = spawn([&] { spawner.shutdown(); });
+        test::yield_until_waiting(closing);
+        released.set();
+        closing.get();
+        EXPECT_EQ(spawner.stats().completed, 4u);
+    });
+}
+
 TEST(executor, shutdown_can_cancel_what_was_handed_out_and_not_started) {
     on_one_and_four_workers([] {
         keeping_executor keeper;
@@ -170,7 +221,6 @@ TEST(executor_map, running_item_is_asked_to_stop_when_the_results_are_dropped) {
         }
         pool.shutdown();
         EXPECT_TRUE(stopped);
-        EXPECT_EQ(pool.stats().cancelled, 2u);
     });
 }
 
