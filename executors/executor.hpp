@@ -50,7 +50,8 @@ class mapped;
 /// Where jobs run. All members may be called from tasks and plain threads alike.
 ///
 /// To write one, override execute(): hand the job to a thread that runs it. What was submitted is accounted for here, so that
-/// shutdown() and stats() work; not so a job that somebody gives to such an execute() directly. An executor whose queue is one of its own members calls shutdown() in its destructor.
+/// shutdown() and stats() work; not so a job that somebody gives to such an execute() directly. An executor whose queue is one
+/// of its own members calls shutdown() in its destructor.
 class executor {
 public:
     executor(executor const&) = delete;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// Not for users: how an executor that keeps no account of its own (a user's) knows which jobs are under way, so that it can be shut down and say how it does. Shared by the executor and its jobs: it outlives both.
+// Not for users: how an executor that keeps no account of its own (a user's) knows which jobs are under way, so that it can be
+// shut down and say how it does. Shared by the executor and its jobs: it outlives both.
 
 #include <coir/core/base/atomic.hpp>
 #include <coir/core/base/lock.hpp>
