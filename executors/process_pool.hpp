@@ -92,7 +92,8 @@ public:
     auto submit(Args&&... args) -> future<typename detail::remote_function_for<Function, Args...>::value_type> {
         using function = detail::remote_function_for<Function, Args...>;
         using record = detail::process_job<typename function::value_type>;
-        static std::string const name = name_of(&function::thunk);
+        // Never destroyed: destructors of objects with static storage duration may submit.
+        static std::string const& name = *new std::string(name_of(&function::thunk));
         auto state = detail::state_ptr<record>::adopt(new record);
         state->frame = begin_frame(name);
         detail::wire_output out(*state->frame);

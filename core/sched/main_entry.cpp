@@ -23,7 +23,7 @@ struct entered_main {
 };
 
 entered_main& entered() {
-    static entered_main instance;
+    static entered_main& instance = *new entered_main;  // never destroyed: whatever ends later may make a pool
     return instance;
 }
 

@@ -135,8 +135,9 @@ std::optional<image> loaded_image(std::string_view identity) {
 }  // namespace
 
 std::string const& program_image() {
-    // The loader lists the program first.
-    static std::string const identity = find_image([](image const&) { return true; }).value().identity;
+    // The loader lists the program first. Never destroyed: a pool with static storage duration may end after everything else.
+    static std::string const& identity =
+        *new std::string(find_image([](image const&) { return true; }).value().identity);
     return identity;
 }
 
@@ -151,9 +152,9 @@ function_name name_of_function(void const* address) {
 }
 
 void* address_of_function(function_name const& name) {
-    // Images that stay: a job's function is looked up once for each message.
-    static std::mutex lock;
-    static std::vector<image> known;
+    // Images that stay: a job's function is looked up once for each message. Never destroyed, as above.
+    static std::mutex& lock = *new std::mutex;
+    static std::vector<image>& known = *new std::vector<image>;
     std::lock_guard const guard(lock);
     image const* home = nullptr;
     for (image const& each : known) {

@@ -27,8 +27,11 @@ int main(int argc, char** argv) {
         return std::string_view(words) == "garbage" ? coir::test::write_garbage(0) : coir::test::write_endless_frame(0);
     }
     coir::serve_if_worker(argc, argv);
-    if (part == coir::test::k_parent) {
-        return coir::test::program_that_is_killed();
+    if (part == coir::test::k_parent || part == coir::test::k_parent_of_nobody) {
+        return coir::test::program_that_is_killed(part == coir::test::k_parent_of_nobody);
+    }
+    if (part == coir::test::k_static_pool) {
+        return coir::test::program_with_static_pool();
     }
     testing::InitGoogleTest(&argc, argv);
     return RUN_ALL_TESTS();

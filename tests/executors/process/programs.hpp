@@ -7,6 +7,8 @@ namespace coir::test {
 
 inline constexpr char k_without_entry[] = "--without-entry";
 inline constexpr char k_parent[] = "--parent";
+inline constexpr char k_parent_of_nobody[] = "--parent-of-nobody";
+inline constexpr char k_static_pool[] = "--static-pool";
 /// In the environment: never gets to serve_if_worker().
 inline constexpr char k_never_says_hello[] = "COIR_TEST_NEVER_SAYS_HELLO";
 
@@ -17,6 +19,11 @@ inline constexpr char k_says_instead_of_hello[] = "COIR_TEST_SAYS_INSTEAD_OF_HEL
 int program_without_entry();
 
 /// Starts a pool, prints the numbers of two workers that are busy, and waits to be killed.
-int program_that_is_killed();
+/// `as_nobody`: their initializer gives up the privileges of root.
+int program_that_is_killed(bool as_nobody);
+
+/// Ends with a pool that is destroyed after everything else, and is used by what is destroyed just before it. Status 0 if that
+/// went well.
+int program_with_static_pool();
 
 }  // namespace coir::test

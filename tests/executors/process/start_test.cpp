@@ -52,6 +52,12 @@ TEST(process_pool_start, a_program_that_did_not_enter_through_coir_is_refused_be
     EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
+TEST(process_pool_start, a_static_pool_serves_whatever_is_destroyed_before_it) {
+    int const status = std::system((own_path() + " " + test::k_static_pool).c_str());
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 TEST(process_pool_start, initializer_runs_once_in_each_worker) {
     on_one_and_four_workers([] {
         process_pool_executor pool({.max_workers = 3, .max_jobs_per_worker = 4, .initializer = &initialise});
