@@ -62,10 +62,14 @@ void set_soft_limit(decltype(RLIMIT_DATA) which, rlim_t value, char const* what)
 
 }  // namespace
 
-bool confine_worker(worker_marker const& marker) noexcept {
+bool die_with_parent(worker_marker const& marker) noexcept {
     // The request first: a parent that dies in between is seen by its number.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != marker.parent || !is_local_socket(k_worker_channel)) {
+    return ::getppid() == marker.parent;
+}
+
+bool confine_worker(worker_marker const& marker) noexcept {
+    if (!die_with_parent(marker) || !is_local_socket(k_worker_channel)) {
         return false;
     }
     ::syscall(SYS_close_range, static_cast<unsigned>(k_worker_channel) + 1, ~0U, 0U);

@@ -15,6 +15,10 @@ namespace coir::detail {
 /// privileges and leaves no core file. False if the parent is gone already, or the channel is none.
 bool confine_worker(worker_marker const& marker) noexcept;
 
+/// The kernel is to kill this process when its parent dies. It forgets that when the process changes its user or group. False if
+/// the parent is gone already.
+bool die_with_parent(worker_marker const& marker) noexcept;
+
 /// At most so many bytes of data from now on. Throws std::system_error.
 void limit_memory(std::uint64_t bytes);
 

@@ -212,6 +212,10 @@ private:
             return false;
         }
         flush_output();
+        // Once more: the initializer may have given up privileges, by which the kernel forgets it.
+        if (!die_with_parent(marker_)) {
+            return false;
+        }
         return answer(frame_kind::ready, 0, [](wire_output&) {});
     }
 

@@ -195,10 +195,11 @@ bool is_zombie(int number) {
     return state == 'Z';
 }
 
-TEST(process_pool_isolation, no_worker_outlives_a_program_that_is_killed) {
+// Plays the part until its workers are busy, and is killed then: they have to end.
+void kill_parent(std::string const& part) {
     std::string const self = std::filesystem::read_symlink("/proc/self/exe");
     // The shell says its own number and becomes the program.
-    std::FILE* const output = ::popen(("echo $$; exec " + self + " " + test::k_parent).c_str(), "r");
+    std::FILE* const output = ::popen(("echo $$; exec " + self + " " + part).c_str(), "r");
     ASSERT_NE(output, nullptr);
     int parent = 0;
     int workers[2] = {};
@@ -215,6 +216,17 @@ TEST(process_pool_isolation, no_worker_outlives_a_program_that_is_killed) {
             std::this_thread::yield();  // fails by the time limit
         }
     }
+}
+
+TEST(process_pool_isolation, no_worker_outlives_a_program_that_is_killed) {
+    kill_parent(test::k_parent);
+}
+
+TEST(process_pool_isolation, no_worker_whose_initializer_gave_up_privileges_outlives_a_program_that_is_killed) {
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "only root can become somebody else";
+    }
+    kill_parent(test::k_parent_of_nobody);
 }
 
 void take_all_descriptors() {
