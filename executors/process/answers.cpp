@@ -265,10 +265,11 @@ void process_pool::drop_late() noexcept {
         job_ref late;
         {
             std::lock_guard const guard(lock_);
-            if (queue_.empty() || !queue_.front().is_late()) {
+            auto const first = queue_.first_deadline();
+            if (first == k_never || first > std::chrono::steady_clock::now()) {
                 return;
             }
-            late = queue_.pop_front();
+            late = queue_.pop_first_deadline();
             ++counters_.cancelled;
         }
         complete_late(late);
@@ -301,9 +302,6 @@ void process_pool::carry_on(worker_process& with, reader who) {
             retire(with);
         } else if (!queue_.empty()) {
             io = give(with, queue_.pop_front());
-            if (who != reader::keeper && with.job->deadline < keeper_sleeps_until_) {
-                wake_keeper();  // it has not heard of this deadline
-            }
         } else {
             with.now = worker_process::stage::idle;
             idle_.push_back(&with);

@@ -77,6 +77,9 @@ public:
     std::shared_ptr<worker_process> sleeper_at;  // at whose mailbox a thread that waits for this sleeps
     remote_job* next = nullptr;                  // in the queue
     remote_job* previous = nullptr;
+    remote_job* below = nullptr;   // in the queue's heap of deadlines: the first of those below
+    remote_job* beside = nullptr;  // the next one below the same
+    remote_job* before = nullptr;  // the one above, for the first below it; else the one that this is beside
     where place = where::nowhere;
     std::uint8_t lost_before_start = 0;  // how many workers died before they had read it
 

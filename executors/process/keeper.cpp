@@ -245,8 +245,8 @@ void process_pool::fail_waiting(std::exception_ptr const& why) {
 // ---- time ------------------------------------------------------------------------------------------------------------
 
 process_pool::time_point process_pool::next_deadline() {
-    time_point next = time_point::max();
     std::lock_guard const guard(lock_);
+    time_point next = queue_.first_deadline();
     for (auto const& [number, worker] : workers_) {
         next = std::min({next, worker->deadline, worker->job ? worker->job->deadline : time_point::max()});
     }
@@ -270,6 +270,7 @@ void process_pool::kill_the_late() {
         }
         kill_if_overdue(*worker, now);
     }
+    drop_late();
 }
 
 void process_pool::kill_if_overdue(worker_process& worker, time_point now) noexcept {

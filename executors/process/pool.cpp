@@ -97,46 +97,6 @@ void remote_job::withdraw() noexcept {
     outside.reset();
 }
 
-// ---- the queue -------------------------------------------------------------------------------------------------------
-
-waiting_jobs::~waiting_jobs() {
-    while (!empty()) {
-        pop_front();
-    }
-}
-
-// The list holds the reference that the handle held.
-void waiting_jobs::link(job_ref& job, remote_job* previous, remote_job* next) noexcept {
-    remote_job* const self = job.release();
-    self->previous = previous;
-    self->next = next;
-    (previous == nullptr ? first_ : previous->next) = self;
-    (next == nullptr ? last_ : next->previous) = self;
-    self->place = remote_job::where::queued;
-    ++size_;
-}
-
-void waiting_jobs::push_back(job_ref job) noexcept {
-    link(job, last_, nullptr);
-}
-
-void waiting_jobs::push_front(job_ref job) noexcept {
-    link(job, nullptr, first_);
-}
-
-job_ref waiting_jobs::take(remote_job& job) noexcept {
-    (job.previous == nullptr ? first_ : job.previous->next) = job.next;
-    (job.next == nullptr ? last_ : job.next->previous) = job.previous;
-    job.previous = job.next = nullptr;
-    job.place = remote_job::where::nowhere;
-    --size_;
-    return job_ref::adopt(job);
-}
-
-job_ref waiting_jobs::pop_front() noexcept {
-    return take(*first_);
-}
-
 // ---- the pool --------------------------------------------------------------------------------------------------------
 
 process_pool::process_pool(process_pool_options options)
@@ -205,7 +165,7 @@ void process_pool::submit(remote_job& job, wire_output const& arguments) {
             }
         } else {
             queue_.push_back(std::move(reference));
-            if (needs_another() || at_bells_ != 0) {
+            if (needs_another() || at_bells_ != 0 || job.deadline < keeper_sleeps_until_) {
                 wake_keeper();
             }
         }

@@ -18,14 +18,15 @@
 //   5. The keeper thread ends after the last worker was collected, since the kernel kills what it has started then.
 //   6. While there is a job or the pool is closed, the keeper does not count as a thread that wakes nobody: whoever makes it
 //      so ends the keeper's rest, under the lock, before anybody can wait for it.
-//   7. The keeper sleeps no longer than until the first deadline of a job that a worker has. It says until when before it
-//      sleeps, under the lock: who gives a job to a worker wakes it if the job's deadline comes first.
+//   7. The keeper sleeps no longer than until the first deadline of a job that waits or that a worker has. It says until when
+//      before it sleeps, under the lock: who submits a job whose deadline comes first wakes it.
 
 #include "core/base/forked.hpp"
 #include "core/base/patience.hpp"
 #include "core/base/thread_count.hpp"
 #include "executors/process/descriptor_impl.hpp"
 #include "executors/process/segment_impl.hpp"
+#include "executors/process/waiting_jobs_impl.hpp"
 #include "executors/process/worker_process_impl.hpp"
 
 #include <coir/executors/process/job.hpp>
@@ -45,30 +46,6 @@
 #include <vector>
 
 namespace coir::detail {
-
-/// Jobs in the order of their coming. Holds a reference to each.
-class waiting_jobs {
-public:
-    waiting_jobs() = default;
-    waiting_jobs(waiting_jobs const&) = delete;
-    waiting_jobs& operator=(waiting_jobs const&) = delete;
-    ~waiting_jobs();
-
-    bool empty() const noexcept { return first_ == nullptr; }
-    std::size_t size() const noexcept { return size_; }
-    remote_job const& front() const noexcept { return *first_; }
-    void push_back(job_ref job) noexcept;
-    void push_front(job_ref job) noexcept;
-    job_ref pop_front() noexcept;
-    job_ref take(remote_job& job) noexcept;
-
-private:
-    void link(job_ref& job, remote_job* previous, remote_job* next) noexcept;
-
-    remote_job* first_ = nullptr;
-    remote_job* last_ = nullptr;
-    std::size_t size_ = 0;
-};
 
 class process_pool : public std::enable_shared_from_this<process_pool> {
 public:
@@ -164,7 +141,7 @@ private:
     /// Takes its job away; without one it has been cancelled.
     job_ref job_of(worker_process& from);
     job_ref take_job_of(worker_process& from) noexcept;  // under lock_
-    /// Jobs that wait and whose deadline has passed, so that the first one is worth a worker.
+    /// Jobs that wait and whose deadline has passed.
     void drop_late() noexcept;
     /// After its job: the next one, idle, or out.
     void carry_on(worker_process& with, reader who);

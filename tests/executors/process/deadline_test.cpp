@@ -12,6 +12,7 @@
 #include <chrono>
 #include <optional>
 #include <thread>
+#include <vector>
 
 namespace coir {
 namespace {
@@ -140,6 +141,53 @@ TEST(process_pool_deadline, that_passes_in_the_queue_keeps_the_job_from_running)
         EXPECT_EQ(pool.stats().cancelled, 2u);
         EXPECT_EQ(pool.stats().completed, 1u);
     });
+}
+
+// In any order of their deadlines, and without another job's end that would have the queue looked through.
+TEST(process_pool_deadline, that_passes_in_the_queue_ends_the_job_while_all_workers_are_busy) {
+    on_one_and_four_workers([] {
+        process_pool_executor pool({.max_workers = 1});
+        auto busy = pool.submit<&test::stay>();
+        test::yield_until([&] { return pool.stats().running == 1; });
+        std::vector<future<int>> late;
+        std::vector<future<int>> others;
+        auto const start = clock::now();
+        for (int i = 0; i < 20; ++i) {
+            with_deadline(start + test::k_a_moment * (1 + i * 7 % 20),
+                          [&] { late.push_back(pool.submit<&fail_the_test>()); });
+            with_timeout(k_long_time, [&] { others.push_back(pool.submit<&fail_the_test>()); });
+        }
+        for (auto& each : late) {
+            EXPECT_THROW(each.get(), timeout_error);
+        }
+        auto const stats = pool.stats();
+        EXPECT_EQ(stats.submitted, 41u);
+        EXPECT_EQ(stats.cancelled, 20u);
+        EXPECT_EQ(stats.queued, 20u);
+        EXPECT_EQ(stats.running, 1u);
+        EXPECT_EQ(stats.completed, 0u);
+        EXPECT_FALSE(busy.done());
+        for (auto& each : others) {
+            EXPECT_TRUE(each.cancel());
+        }
+        busy.cancel();
+        EXPECT_EQ(pool.submit<&test::mix>(5u).get(), test::mix(5));
+        EXPECT_EQ(pool.stats().cancelled, 41u);
+    });
+}
+
+TEST(process_pool_deadline, that_passes_in_the_queue_ends_a_job_that_nobody_waits_for) {
+    process_pool_executor pool({.max_workers = 1});
+    auto busy = pool.submit<&test::stay>();
+    while (pool.stats().running == 0) {
+        std::this_thread::yield();
+    }
+    run([&] { with_timeout(test::k_a_moment, [&] { pool.submit<&fail_the_test>(); }); });
+    while (pool.stats().queued != 0) {
+        std::this_thread::yield();  // fails by the time limit
+    }
+    EXPECT_EQ(pool.stats().cancelled, 1u);
+    busy.cancel();
 }
 
 TEST(process_pool_deadline, that_has_been_caught_does_not_hold_for_later_jobs) {
