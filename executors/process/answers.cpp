@@ -6,6 +6,7 @@
 #include "executors/process/exception_impl.hpp"
 #include "executors/process/pool_impl.hpp"
 #include "executors/process/request_impl.hpp"
+#include "executors/process/scarce_impl.hpp"
 
 #include <coir/core/task/task_ref.hpp>
 #include <coir/executors/process/errors.hpp>
@@ -53,7 +54,7 @@ std::string described(worker_process const& worker) {
 
 }  // namespace
 
-void process_pool::read_channel(worker_process& from) {
+void process_pool::read_channel(worker_process& from) noexcept {
     try {
         while (from.channel_open) {
             auto const got = receive_some(from.process.channel.get(), from.reader.space());
@@ -76,15 +77,15 @@ void process_pool::read_channel(worker_process& from) {
             }
         }
     } catch (std::bad_alloc const&) {
-        doom(from, "its answer did not fit into memory");
+        doom(from, joined({"its answer did not fit into memory"}));
     } catch (protocol_error const& error) {
-        doom(from, std::string("it sent ") + error.what());
+        doom(from, joined({"it sent ", error.what()}));
     } catch (wire_error const& error) {
-        doom(from, error.what());
+        doom(from, joined({error.what()}));
     }
 }
 
-void process_pool::stop_reading(worker_process& from) {
+void process_pool::stop_reading(worker_process& from) noexcept {
     if (std::exchange(from.channel_open, false)) {
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, from.process.channel.get(), nullptr);
     }
@@ -216,20 +217,16 @@ void process_pool::take_answer(worker_process& from, frame_header const& header,
                 thrown = read_exception(in);
             }
         } catch (wire_error const& error) {
-            garbage = error.what();
+            garbage = joined({error.what()});
         } catch (cereal::Exception const& error) {
-            garbage = error.what();  // a variant of no such kind, say
+            garbage = joined({error.what()});  // a variant of no such kind, say
         } catch (...) {
             thrown = std::current_exception();  // from the result's own code, or no memory for it
         }
         if (garbage) {
             let_go(job_of(from));
-            try {
-                job->state().set_error(std::make_exception_ptr(
-                    worker_died("the " + described(from) + " was killed: " + *garbage, SIGKILL, -1)));
-            } catch (std::bad_alloc const&) {
-                job->state().set_current_exception();
-            }
+            job->state().set_error(error_of(
+                [&] { return worker_died("the " + described(from) + " was killed: " + *garbage, SIGKILL, -1); }));
             found_out(from, std::move(*garbage), who);
             complete(*job);
             return;
@@ -276,7 +273,7 @@ void process_pool::drop_late() noexcept {
     }
 }
 
-void process_pool::carry_on(worker_process& with, reader who) {
+void process_pool::carry_on(worker_process& with, reader who) noexcept {
     if (who != reader::submitting) {
         drop_late();
     }
@@ -312,7 +309,7 @@ void process_pool::carry_on(worker_process& with, reader who) {
     }
 }
 
-void process_pool::hand_out() {
+void process_pool::hand_out() noexcept {
     for (;;) {
         drop_late();
         std::unique_lock<std::mutex> io;
@@ -330,7 +327,7 @@ void process_pool::hand_out() {
     }
 }
 
-void process_pool::retire(worker_process& old) {
+void process_pool::retire(worker_process& old) noexcept {
     old.now = worker_process::stage::retiring;
     --live_;
     old.deadline = std::chrono::steady_clock::now() + k_time_to_end;
@@ -340,7 +337,7 @@ void process_pool::retire(worker_process& old) {
     }
 }
 
-void process_pool::doom(worker_process& bad, std::string why) {
+void process_pool::doom(worker_process& bad, std::string why) noexcept {
     stop_reading(bad);
     bad.doom = std::move(why);
     {
@@ -352,7 +349,7 @@ void process_pool::doom(worker_process& bad, std::string why) {
 
 // ---- ends ------------------------------------------------------------------------------------------------------------
 
-void process_pool::bury(worker_process& dead) {
+void process_pool::bury(worker_process& dead) noexcept {
     worker_ptr const keep = dead.shared_from_this();
     {
         std::lock_guard const guard(lock_);
@@ -402,17 +399,19 @@ void process_pool::bury(worker_process& dead) {
             (deaths > 1 ? std::chrono::milliseconds(10U << std::min(deaths, 6U)) : std::chrono::milliseconds(0));
     }
     if (job && !(never_read && put_back(job))) {
-        std::string text = "the " + described(dead) + " " + end.text() + " while it ran a job";
-        text += dead.has_overflowed ? k_overflow : "";
-        text += dead.doom.empty() ? "" : ": " + dead.doom;
-        complete_with(job, std::make_exception_ptr(worker_died(text, end.signal, end.exit_status)));
+        complete_with(job, error_of([&] {
+                          std::string text = "the " + described(dead) + " " + end.text() + " while it ran a job";
+                          text += dead.has_overflowed ? k_overflow : "";
+                          text += dead.doom.empty() ? "" : ": " + dead.doom;
+                          return worker_died(text, end.signal, end.exit_status);
+                      }));
         let_go(job);
     }
 }
 
 // What it sent is not believed any more, but what the kernel says of its end of the channel is: a job that was given to it
 // just before it was found out has nothing to do with that.
-void process_pool::look_for_what_it_left_unread(worker_process& dead) {
+void process_pool::look_for_what_it_left_unread(worker_process& dead) noexcept {
     std::array<std::byte, 16 * 1024> ignored;
     for (int i = 0; i < k_most_last_reads; ++i) {
         auto const got = receive_some(dead.process.channel.get(), ignored);
@@ -423,27 +422,27 @@ void process_pool::look_for_what_it_left_unread(worker_process& dead) {
     }
 }
 
-void process_pool::after_a_failed_start(worker_process& dead, process_end const& end) {
+void process_pool::after_a_failed_start(worker_process& dead, process_end const& end) noexcept {
     std::exception_ptr why = dead.start_error;
-    if (!why && dead.was_late) {
-        std::string const text =
-            "coir::process_pool_executor: a worker process was not ready within start_timeout" +
-            std::string(dead.said_hello ? ": its initializer has not returned" : ": it has not reached main()'s entry");
-        why = dead.said_hello ? std::make_exception_ptr(broken_executor(text))
-                              : std::make_exception_ptr(worker_start_error(text));
-    } else if (!why) {
-        std::string text = "coir::process_pool_executor: a worker process " + end.text() +
-                           (dead.said_hello ? " in its initializer" : " before it was ready");
-        text += dead.has_overflowed ? k_overflow : "";
-        text += dead.doom.empty() ? "" : ": " + dead.doom;
-        why = dead.said_hello ? std::make_exception_ptr(broken_executor(text))
-                              : std::make_exception_ptr(worker_start_error(text));
+    if (!why) {
+        auto const text = [&] {
+            std::string result = "coir::process_pool_executor: a worker process ";
+            if (dead.was_late) {
+                return result + "was not ready within start_timeout" +
+                       (dead.said_hello ? ": its initializer has not returned" : ": it has not reached main()'s entry");
+            }
+            result += end.text() + (dead.said_hello ? " in its initializer" : " before it was ready");
+            result += dead.has_overflowed ? k_overflow : "";
+            return dead.doom.empty() ? result : result + ": " + dead.doom;
+        };
+        why = dead.said_hello ? error_of([&] { return broken_executor(text()); })
+                              : error_of([&] { return worker_start_error(text()); });
     }
     start_has_failed(std::move(why), dead.was_late);
 }
 
 // A job that was never read goes to another worker, in front of all that came after it.
-bool process_pool::put_back(job_ref& job) {
+bool process_pool::put_back(job_ref& job) noexcept {
     std::lock_guard const guard(lock_);
     if (job->state().completion_started()) {
         ++counters_.cancelled;

@@ -10,6 +10,7 @@
 #include "core/base/assert.hpp"
 #include "executors/process/pool_impl.hpp"
 #include "executors/process/request_impl.hpp"
+#include "executors/process/scarce_impl.hpp"
 
 #include <coir/core/task/suspend.hpp>
 #include <coir/core/task/task_base.hpp>
@@ -182,11 +183,11 @@ bool process_pool::take_mail(worker_process& from, reader who) noexcept {
         }
         take_answer(from, header, body, who, true);
     } catch (std::bad_alloc const&) {
-        found_out(from, "its answer did not fit into memory", who);
+        found_out(from, joined({"its answer did not fit into memory"}), who);
     } catch (protocol_error const& error) {
-        found_out(from, std::string("it sent ") + error.what(), who);
+        found_out(from, joined({"it sent ", error.what()}), who);
     } catch (wire_error const& error) {
-        found_out(from, error.what(), who);
+        found_out(from, joined({error.what()}), who);
     }
     if (who != reader::keeper) {
         std::lock_guard const guard(lock_);
@@ -199,7 +200,7 @@ bool process_pool::take_mail(worker_process& from, reader who) noexcept {
 
 // The keeper notes it for the worker's end. Others end the job themselves, as the worker may be buried already, and leave to
 // the keeper what follows from its death.
-void process_pool::found_out(worker_process& bad, std::string why, reader who) {
+void process_pool::found_out(worker_process& bad, std::string why, reader who) noexcept {
     if (who == reader::keeper) {
         {
             std::lock_guard const guard(lock_);
@@ -216,8 +217,11 @@ void process_pool::found_out(worker_process& bad, std::string why, reader who) {
     }
     kill_process(bad.process.process.get());
     if (job) {
-        std::string const text = "the worker process " + std::to_string(bad.process.pid) + " was killed: " + why;
-        complete_with(job, std::make_exception_ptr(worker_died(text, SIGKILL, -1)));
+        complete_with(job, error_of([&] {
+                          return worker_died("the worker process " + std::to_string(bad.process.pid) +
+                                                 " was killed: " + why,
+                                             SIGKILL, -1);
+                      }));
         let_go(job);
     }
 }
@@ -230,7 +234,7 @@ void process_pool::let_keeper_rest() noexcept {
     }
 }
 
-void process_pool::finish_what_others_left() {
+void process_pool::finish_what_others_left() noexcept {
     for (;;) {
         worker_ptr left;
         {

@@ -10,6 +10,7 @@
 
 #include "core/base/thread_name.hpp"
 #include "executors/process/request_impl.hpp"
+#include "executors/process/scarce_impl.hpp"
 
 #include <coir/executors/process/errors.hpp>
 
@@ -43,7 +44,8 @@ void block_all_signals() noexcept {
 
 }  // namespace
 
-void process_pool::keep() {
+// Nothing in it may throw, not even for want of memory: the program would end. Then a job fails, or a worker does not start.
+void process_pool::keep() noexcept {
     block_all_signals();
     name_this_thread("coir", "keeper");
     while (!is_over()) {
@@ -75,7 +77,7 @@ void process_pool::rest() noexcept {
     }
 }
 
-void process_pool::wait_for_events() {
+void process_pool::wait_for_events() noexcept {
     bool const has_deadline = next_deadline() != time_point::max();
     int timeout = k_never_ms;
     if (keeper_sleeps_until_ != time_point::max()) {
@@ -100,7 +102,7 @@ void process_pool::wait_for_events() {
     }
 }
 
-void process_pool::handle(std::uint64_t tag, std::uint32_t events) {
+void process_pool::handle(std::uint64_t tag, std::uint32_t events) noexcept {
     if (tag == 0) {
         std::uint64_t ignored = 0;
         [[maybe_unused]] auto const drained = ::read(wake_.get(), &ignored, sizeof ignored);
@@ -131,7 +133,7 @@ void process_pool::handle(std::uint64_t tag, std::uint32_t events) {
 
 // ---- births ----------------------------------------------------------------------------------------------------------
 
-void process_pool::start_workers() {
+void process_pool::start_workers() noexcept {
     for (;;) {
         {
             std::lock_guard const guard(lock_);
@@ -148,7 +150,7 @@ void process_pool::start_workers() {
     }
 }
 
-void process_pool::start_one() {
+void process_pool::start_one() noexcept {
     worker_ptr worker;
     try {
         // Memory first: a process for which there is none would be left to itself.
@@ -170,8 +172,10 @@ void process_pool::start_one() {
             --live_;
             --starting_;
         }
-        nothing_to_start_with(std::make_exception_ptr(worker_start_error(
-            std::string("coir::process_pool_executor: no worker process can be started: ") + error.what())));
+        nothing_to_start_with(error_of([&] {
+            return worker_start_error(std::string("coir::process_pool_executor: no worker process can be started: ") +
+                                      error.what());
+        }));
         return;
     }
     failed_spawns_ = 0;
@@ -200,14 +204,14 @@ void process_pool::send_setup(worker_process& to) {
 }
 
 // The program has no descriptor, process or memory left. It may have some later: the pool goes on.
-void process_pool::nothing_to_start_with(std::exception_ptr why) {
+void process_pool::nothing_to_start_with(std::exception_ptr why) noexcept {
     next_start_ = std::chrono::steady_clock::now() + pause_after(++failed_spawns_);
     if (failed_spawns_ >= k_most_failed_starts && nobody_works()) {
         fail_waiting(why);
     }
 }
 
-void process_pool::start_has_failed(std::exception_ptr why, bool for_good) {
+void process_pool::start_has_failed(std::exception_ptr why, bool for_good) noexcept {
     next_start_ = std::chrono::steady_clock::now() + pause_after(++failed_starts_);
     if (!nobody_works() || (!for_good && failed_starts_ < k_most_failed_starts)) {
         return;
@@ -222,21 +226,19 @@ void process_pool::start_has_failed(std::exception_ptr why, bool for_good) {
     fail_waiting(why);
 }
 
-bool process_pool::nobody_works() {
+bool process_pool::nobody_works() noexcept {
     std::lock_guard const guard(lock_);
     return live_ == starting_ && !broken_;
 }
 
-void process_pool::fail_waiting(std::exception_ptr const& why) {
-    std::vector<job_ref> waiting;
+void process_pool::fail_waiting(std::exception_ptr const& why) noexcept {
+    taken_jobs waiting;
     {
         std::lock_guard const guard(lock_);
-        waiting.reserve(queue_.size());
-        while (!queue_.empty()) {
-            waiting.push_back(queue_.pop_front());
-        }
+        counters_.cancelled += queue_.size();
+        waiting = queue_.take_all();
     }
-    for (job_ref const& job : waiting) {
+    while (job_ref const job = waiting.pop_front()) {
         complete_with(job, why);
         let_go(job);
     }
@@ -244,7 +246,7 @@ void process_pool::fail_waiting(std::exception_ptr const& why) {
 
 // ---- time ------------------------------------------------------------------------------------------------------------
 
-process_pool::time_point process_pool::next_deadline() {
+process_pool::time_point process_pool::next_deadline() noexcept {
     std::lock_guard const guard(lock_);
     time_point next = queue_.first_deadline();
     for (auto const& [number, worker] : workers_) {
@@ -260,7 +262,7 @@ process_pool::time_point process_pool::next_deadline() {
     return next;
 }
 
-void process_pool::kill_the_late() {
+void process_pool::kill_the_late() noexcept {
     auto const now = std::chrono::steady_clock::now();
     for (auto const& [number, worker] : workers_) {
         if (now >= worker->deadline) {
@@ -294,7 +296,7 @@ void process_pool::kill_if_overdue(worker_process& worker, time_point now) noexc
     }
 }
 
-bool process_pool::is_over() {
+bool process_pool::is_over() noexcept {
     {
         std::lock_guard const guard(lock_);
         if (!closed_ || !queue_.empty() || in_hand_ != 0) {

@@ -106,6 +106,7 @@ process_pool::process_pool(process_pool_options options)
       epoll_(opened(::epoll_create1(EPOLL_CLOEXEC), "coir::process_pool_executor: epoll_create1")),
       wake_(opened(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "coir::process_pool_executor: eventfd")) {
     idle_.reserve(options_.max_workers);
+    program_image();  // before the keeper needs it, where a failure can be told
     link_worker_entry();
 }
 
@@ -286,25 +287,22 @@ void process_pool::let_go(job_ref const& job) noexcept {
     }
 }
 
-void process_pool::close(bool cancel_pending) {
+void process_pool::close(bool cancel_pending) noexcept {
     if (!owner_.is_this()) {
         return;
     }
-    std::vector<job_ref> dropped;
+    taken_jobs dropped;
     {
         std::lock_guard const guard(lock_);
         closed_ = true;
         keeper_rests_.reset();
         if (cancel_pending) {
-            dropped.reserve(queue_.size());
-            while (!queue_.empty()) {
-                dropped.push_back(queue_.pop_front());
-            }
-            counters_.cancelled += dropped.size();
+            counters_.cancelled += queue_.size();
+            dropped = queue_.take_all();
         }
         wake_keeper();
     }
-    for (job_ref const& job : dropped) {
+    while (job_ref const job = dropped.pop_front()) {
         let_go(job);
         job->state().request_cancel(keep_reason("the executor was shut down"));
     }

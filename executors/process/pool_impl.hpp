@@ -15,10 +15,12 @@
 //   3. A job leaves the pool exactly once: completed by the keeper or by who waits for it, cancelled, or out of time. All go
 //      through start_completion().
 //   4. Nobody is woken and no user code runs under a lock of the pool.
-//   5. The keeper thread ends after the last worker was collected, since the kernel kills what it has started then.
-//   6. While there is a job or the pool is closed, the keeper does not count as a thread that wakes nobody: whoever makes it
+//   5. Want of memory costs a job, which fails with std::bad_alloc, or a start, which is tried again. What the keeper does for
+//      all jobs takes no memory.
+//   6. The keeper thread ends after the last worker was collected, since the kernel kills what it has started then.
+//   7. While there is a job or the pool is closed, the keeper does not count as a thread that wakes nobody: whoever makes it
 //      so ends the keeper's rest, under the lock, before anybody can wait for it.
-//   7. The keeper sleeps no longer than until the first deadline of a job that waits or that a worker has. It says until when
+//   8. The keeper sleeps no longer than until the first deadline of a job that waits or that a worker has. It says until when
 //      before it sleeps, under the lock: who submits a job whose deadline comes first wakes it.
 
 #include "core/base/forked.hpp"
@@ -60,7 +62,7 @@ public:
     void hasten(remote_job& job) noexcept;
     /// The job's future was cancelled, and is done.
     void withdraw(remote_job& job) noexcept;
-    void close(bool cancel_pending);
+    void close(bool cancel_pending) noexcept;
     void wait_until_ended();
     process_pool_stats stats() const;
 
@@ -94,29 +96,29 @@ private:
     void wake_keeper() noexcept;
 
     // --- keeper.cpp: the keeper thread's loop --------------------------------------------------------------------------
-    void keep();
-    void wait_for_events();
-    void finish_what_others_left();
+    void keep() noexcept;
+    void wait_for_events() noexcept;
+    void finish_what_others_left() noexcept;
     /// Before it sleeps with nothing to do later: says so, and whether somebody may wait for what it could do.
     void rest() noexcept;
     void watch(int fd, std::uint32_t events, std::uint64_t tag) const;
-    void handle(std::uint64_t tag, std::uint32_t events);
-    void start_workers();
-    void start_one();
+    void handle(std::uint64_t tag, std::uint32_t events) noexcept;
+    void start_workers() noexcept;
+    void start_one() noexcept;
     void send_setup(worker_process& to);
-    void kill_the_late();
+    void kill_the_late() noexcept;
     /// Its job, if that has had its time.
     void kill_if_overdue(worker_process& worker, time_point now) noexcept;
     /// The first of all; also says until when it is about to sleep at the most.
-    time_point next_deadline();
-    bool is_over();
-    void start_has_failed(std::exception_ptr why, bool for_good);
-    void nothing_to_start_with(std::exception_ptr why);
-    bool nobody_works();
-    void fail_waiting(std::exception_ptr const& why);
+    time_point next_deadline() noexcept;
+    bool is_over() noexcept;
+    void start_has_failed(std::exception_ptr why, bool for_good) noexcept;
+    void nothing_to_start_with(std::exception_ptr why) noexcept;
+    bool nobody_works() noexcept;
+    void fail_waiting(std::exception_ptr const& why) noexcept;
 
     // --- answers.cpp: what workers say, and their ends -----------------------------------------------------------------
-    void read_channel(worker_process& from);
+    void read_channel(worker_process& from) noexcept;
     void take(worker_process& from, frame received);
     void take_hello(worker_process& from, frame const& received);
     void take_ready(worker_process& from);
@@ -130,7 +132,7 @@ private:
     bool take_mail(worker_process& from, reader who) noexcept;
     /// After begin() at the mailbox: completes the job if its answer is there. The worker may be buried meanwhile.
     void wait_no_longer(worker_process& at, reader who) noexcept;
-    void found_out(worker_process& bad, std::string why, reader who);
+    void found_out(worker_process& bad, std::string why, reader who) noexcept;
     /// Suspends the calling task until the worker rings, the job is done, or the task is cancelled.
     void wait_at_bell(remote_job& job, worker_process& at) noexcept;
     /// What tasks at bells wait for, when others wait for the workers: a task may not get to run for long.
@@ -144,17 +146,17 @@ private:
     /// Jobs that wait and whose deadline has passed.
     void drop_late() noexcept;
     /// After its job: the next one, idle, or out.
-    void carry_on(worker_process& with, reader who);
+    void carry_on(worker_process& with, reader who) noexcept;
     /// Gives waiting jobs to idle workers.
-    void hand_out();
+    void hand_out() noexcept;
     /// Under lock_.
-    void retire(worker_process& old);
-    void doom(worker_process& bad, std::string why);
-    void stop_reading(worker_process& from);
-    void bury(worker_process& dead);
-    void look_for_what_it_left_unread(worker_process& dead);
-    void after_a_failed_start(worker_process& dead, process_end const& end);
-    bool put_back(job_ref& job);
+    void retire(worker_process& old) noexcept;
+    void doom(worker_process& bad, std::string why) noexcept;
+    void stop_reading(worker_process& from) noexcept;
+    void bury(worker_process& dead) noexcept;
+    void look_for_what_it_left_unread(worker_process& dead) noexcept;
+    void after_a_failed_start(worker_process& dead, process_end const& end) noexcept;
+    bool put_back(job_ref& job) noexcept;
 
     process_pool_options const options_;
     std::vector<std::string> const arguments_;  // main()'s

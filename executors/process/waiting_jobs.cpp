@@ -106,6 +106,27 @@ job_ref waiting_jobs::take(remote_job& job) noexcept {
     return job_ref::adopt(job);
 }
 
+taken_jobs waiting_jobs::take_all() noexcept {
+    for (remote_job* each = first_; each != nullptr; each = each->next) {
+        each->previous = each->below = each->beside = each->before = nullptr;
+        each->place = remote_job::where::nowhere;
+    }
+    taken_jobs all(first_);
+    first_ = last_ = nullptr;
+    size_ = 0;
+    deadlines_ = {};
+    return all;
+}
+
+job_ref taken_jobs::pop_front() noexcept {
+    if (first_ == nullptr) {
+        return {};
+    }
+    remote_job& job = *std::exchange(first_, first_->next);
+    job.next = nullptr;
+    return job_ref::adopt(job);
+}
+
 job_ref waiting_jobs::pop_front() noexcept {
     return take(*first_);
 }

@@ -11,6 +11,7 @@
 #include <coir/executors/process/job.hpp>
 
 #include <cstddef>
+#include <utility>
 
 namespace coir::detail {
 
@@ -24,6 +25,28 @@ public:
 
 private:
     remote_job* root_ = nullptr;
+};
+
+/// Jobs that were taken out of a queue at once. Holds a reference to each.
+class taken_jobs {
+public:
+    taken_jobs() = default;
+    explicit taken_jobs(remote_job* first) noexcept : first_(first) {}
+    taken_jobs(taken_jobs&& other) noexcept : first_(std::exchange(other.first_, nullptr)) {}
+    taken_jobs& operator=(taken_jobs&& other) noexcept {
+        std::swap(first_, other.first_);
+        return *this;
+    }
+    ~taken_jobs() {
+        while (pop_front()) {
+        }
+    }
+
+    /// Nothing at the end.
+    job_ref pop_front() noexcept;
+
+private:
+    remote_job* first_ = nullptr;
 };
 
 /// Holds a reference to each.
@@ -45,6 +68,7 @@ public:
     job_ref pop_front() noexcept;
     job_ref pop_first_deadline() noexcept;
     job_ref take(remote_job& job) noexcept;
+    taken_jobs take_all() noexcept;
 
 private:
     void link(job_ref& job, remote_job* previous, remote_job* next) noexcept;

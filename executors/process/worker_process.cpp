@@ -13,7 +13,7 @@ bool worker_process::send_what_fits() noexcept {
             sending.sent == 0 && sending.shared != nullptr && !known_segments.contains(sending.shared->id());
         if (with_descriptor && sending.shared->is_kept()) {
             try {
-                known_segments.reserve(known_segments.size() + 1);
+                known_segments.insert(sending.shared->id());
             } catch (std::bad_alloc const&) {
                 // Without the note it would get the descriptor again: it starts anew, and the job with another worker.
                 kill_process(process.process.get());
@@ -39,15 +39,15 @@ bool worker_process::send_what_fits() noexcept {
             mail->to_worker.wake();
         }
         if (sent.error == EAGAIN || sent.error == EWOULDBLOCK) {
+            if (with_descriptor) {
+                known_segments.erase(sending.shared->id());  // it has not gone yet
+            }
             return false;
         }
         if (sent.error != 0) {
             send_failed = true;  // it is ending; its death will be noticed
             sending = {};
             return true;
-        }
-        if (with_descriptor && sending.shared->is_kept()) {
-            known_segments.insert(sending.shared->id());
         }
         sending.sent += sent.count;
         if (sending.sent == sending.bytes->size()) {

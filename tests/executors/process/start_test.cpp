@@ -97,6 +97,10 @@ TEST(process_pool_start, initializer_that_crashes_breaks_the_pool) {
     } catch (broken_executor const& error) {
         EXPECT_NE(std::string(error.what()).find("status 9"), std::string::npos) << error.what();
     }
+    auto const stats = pool.stats();
+    EXPECT_EQ(stats.submitted, 1u);
+    EXPECT_EQ(stats.cancelled, 1u);
+    EXPECT_EQ(stats.queued + stats.running + stats.completed, 0u);
 }
 
 TEST(process_pool_start, initializer_that_never_returns_breaks_the_pool) {
