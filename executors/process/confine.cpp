@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -22,6 +23,10 @@ namespace coir::detail {
 namespace {
 
 constexpr rlim_t k_most_files = 1024;
+// Thirty years: more is as good as no limit, and the kernel, which counts nanoseconds, has no room for much more.
+constexpr std::uint64_t k_for_ever = 1'000'000'000;
+// Between SIGXCPU, which a job may catch or ignore, and SIGKILL.
+constexpr std::uint64_t k_seconds_to_end = 1;
 
 // What is not open would become the next file that the program opens, and get its output.
 void open_missing_standard_descriptors() noexcept {
@@ -60,6 +65,25 @@ void set_soft_limit(decltype(RLIMIT_DATA) which, rlim_t value, char const* what)
     throw std::system_error(errno, std::generic_category(), what);
 }
 
+// At so many seconds of processor time. RLIMIT_CPU's hard limit would do the same, but could not be raised again for the next job.
+void kill_at_processor_time(std::uint64_t seconds) {
+    static int const timer = [] {
+        sigevent event{};
+        event.sigev_notify = SIGEV_SIGNAL;
+        event.sigev_signo = SIGKILL;
+        int made = -1;
+        if (::syscall(SYS_timer_create, CLOCK_PROCESS_CPUTIME_ID, &event, &made) != 0) {
+            throw std::system_error(errno, std::generic_category(), "timer_create");
+        }
+        return made;
+    }();
+    itimerspec when{};
+    when.it_value.tv_sec = static_cast<time_t>(seconds);
+    if (::syscall(SYS_timer_settime, timer, TIMER_ABSTIME, &when, nullptr) != 0) {
+        throw std::system_error(errno, std::generic_category(), "timer_settime");
+    }
+}
+
 }  // namespace
 
 bool die_with_parent(worker_marker const& marker) noexcept {
@@ -95,12 +119,17 @@ void limit_memory(std::uint64_t bytes) {
 }
 
 void limit_processor_time(std::uint64_t seconds) {
+    if (seconds >= k_for_ever) {
+        return;
+    }
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
     // Whole seconds is what the limit counts in: rounded up, so that a job never has less than it may use.
     auto const microseconds = static_cast<std::uint64_t>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1'000'000 +
                               static_cast<std::uint64_t>(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
-    set_soft_limit(RLIMIT_CPU, (microseconds + 999'999) / 1'000'000 + seconds, "RLIMIT_CPU");
+    std::uint64_t const end = (microseconds + 999'999) / 1'000'000 + seconds;
+    set_soft_limit(RLIMIT_CPU, end, "RLIMIT_CPU");
+    kill_at_processor_time(end + k_seconds_to_end);
 }
 
 }  // namespace coir::detail

@@ -22,7 +22,7 @@ bool die_with_parent(worker_marker const& marker) noexcept;
 /// At most so many bytes of data from now on. Throws std::system_error.
 void limit_memory(std::uint64_t bytes);
 
-/// So much more processor time from now on. Throws std::system_error.
+/// So much more processor time from now on; thirty years and more are no limit. Throws std::system_error.
 void limit_processor_time(std::uint64_t seconds);
 
 }  // namespace coir::detail

@@ -17,8 +17,8 @@ struct process_pool_options {
     /// A worker is replaced after so many jobs. 0: never.
     std::size_t max_jobs_per_worker = 0;
 
-    /// Called in each worker before its first job. If it throws, and does so again when that is tried anew, the pool is
-    /// broken: see broken_executor.
+    /// Called in each worker before its first job. If it throws or ends the worker, and does so again when that is tried anew,
+    /// the pool is broken: see broken_executor.
     void (*initializer)() = nullptr;
 
     /// Bytes of memory that a worker may have for its data (RLIMIT_DATA). 0: as many as the program itself.
@@ -26,7 +26,8 @@ struct process_pool_options {
     std::size_t memory_limit = 0;
 
     /// Processor time that one job may take; a worker that exceeds it is killed by SIGXCPU (RLIMIT_CPU, which counts whole
-    /// seconds). 0: as much as it likes.
+    /// seconds), or, if the job catches or ignores that, by SIGKILL after one more second. 0, or more than thirty years: as much
+    /// as it likes.
     std::chrono::seconds cpu_limit = std::chrono::seconds(0);
 
     /// Within this time a worker must have started and run its initializer.
@@ -45,7 +46,7 @@ struct process_pool_stats {
     std::size_t running = 0;            ///< jobs that a worker has
     std::uint64_t submitted = 0;        ///< jobs accepted since the start
     std::uint64_t completed = 0;        ///< jobs that returned or threw
-    std::uint64_t cancelled = 0;        ///< jobs that were cancelled, or out of time
+    std::uint64_t cancelled = 0;        ///< jobs that were cancelled, out of time, or given up by a broken pool
     std::uint64_t workers_started = 0;  ///< processes started since the start
     std::uint64_t workers_died = 0;     ///< of them ended against the pool's will
 };

@@ -179,6 +179,29 @@ TEST(process_pool_isolation, limits_are_in_force) {
     EXPECT_EQ(pool.submit<&test::mix>(1u).get(), test::mix(1));
 }
 
+TEST(process_pool_isolation, a_job_that_ignores_the_limit_of_processor_time_is_killed) {
+    process_pool_executor pool({.max_workers = 1, .cpu_limit = std::chrono::seconds(1)});
+    auto endless = pool.submit<[] {
+        ::signal(SIGXCPU, SIG_IGN);
+        for (std::atomic<unsigned> x{0};; ++x) {
+        }
+    }>();
+    try {
+        endless.get();
+        ADD_FAILURE();
+    } catch (worker_died const& error) {
+        EXPECT_EQ(error.signal(), SIGKILL) << error.what();
+    }
+    EXPECT_EQ(pool.submit<&test::mix>(1u).get(), test::mix(1));
+}
+
+TEST(process_pool_isolation, a_limit_of_processor_time_that_is_too_long_is_none) {
+    for (auto const limit : {std::chrono::seconds::max(), std::chrono::seconds(std::chrono::seconds::max() / 1000)}) {
+        process_pool_executor pool({.max_workers = 1, .cpu_limit = limit});
+        EXPECT_EQ(pool.submit<&soft_limit>(RLIMIT_CPU).get(), soft_limit(RLIMIT_CPU));
+    }
+}
+
 bool exists(int number) {
     return ::kill(number, 0) == 0 || errno != ESRCH;
 }
