@@ -277,6 +277,7 @@ private:
             ::_exit(k_failed);
         }
         std::cout.flush();
+        std::clog.flush();  // has a buffer of its own after sync_with_stdio(false)
         std::fflush(stdout);
     }
 

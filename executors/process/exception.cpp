@@ -52,6 +52,11 @@ void write_text(wire_output& out, std::string_view text) {
     out.write(text.data(), text.size());
 }
 
+std::string_view text_of(std::exception const& error) noexcept {
+    char const* const text = error.what();
+    return text != nullptr ? text : "";
+}
+
 std::string read_text(wire_input& in) {
     auto const bytes = in.take(static_cast<std::size_t>(in.read_size()));
     return {reinterpret_cast<char const*>(bytes.data()), bytes.size()};
@@ -233,11 +238,11 @@ void write_current_exception(wire_output& out) {
             write_enum(out, family::simple);
             auto const small = static_cast<std::uint8_t>(index);
             out.write(&small, 1);
-            write_text(out, error.what());
+            write_text(out, text_of(error));
         } else if (!write_coded(out, error)) {
             write_enum(out, family::remote);
             write_text(out, type_name(typeid(error)).c_str());
-            write_text(out, error.what());
+            write_text(out, text_of(error));
         }
     } catch (...) {
         write_enum(out, family::remote);

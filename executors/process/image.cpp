@@ -2,9 +2,11 @@
 #include "executors/process/image_impl.hpp"
 
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -132,6 +134,25 @@ std::optional<image> loaded_image(std::string_view identity) {
     return find_image([identity](image const& each) { return each.identity == identity; });
 }
 
+// The loader knows a library by the path that was asked for, which may be relative to a directory that is the current one no
+// longer. The kernel knows where it is. Empty if the kernel does not say.
+std::string path_of_mapping(std::uintptr_t address) {
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+        // begin-end permissions offset device inode path
+        std::istringstream fields(line);
+        std::uintptr_t begin = 0;
+        std::uintptr_t end = 0;
+        char dash = 0;
+        fields >> std::hex >> begin >> dash >> end;
+        if (address >= begin && address < end) {
+            std::size_t const path = line.find('/');
+            return path == std::string::npos ? std::string() : line.substr(path);
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string const& program_image() {
@@ -143,12 +164,19 @@ std::string const& program_image() {
 
 function_name name_of_function(void const* address) {
     auto const wanted = reinterpret_cast<std::uintptr_t>(address);
-    auto const home = find_image([wanted](image const& each) { return each.has(wanted, false); });
+    auto home = find_image([wanted](image const& each) { return each.has(wanted, false); });
     if (!home) {
         throw std::logic_error("coir::process_pool_executor: the function stands in no loaded program or library");
     }
-    bool const in_program = home->identity == program_image();
-    return {home->identity, wanted - home->base, in_program ? std::string() : home->path};
+    if (home->identity == program_image()) {
+        return {home->identity, wanted - home->base, {}};
+    }
+    if (!home->path.starts_with('/')) {
+        if (std::string absolute = path_of_mapping(wanted); !absolute.empty()) {
+            home->path = std::move(absolute);
+        }
+    }
+    return {home->identity, wanted - home->base, home->path};
 }
 
 void* address_of_function(function_name const& name) {

@@ -15,7 +15,7 @@ namespace coir::detail {
 struct function_name {
     std::string image;         // "b" and its build-id, or "h" and a hash of its code where it has none
     std::uint64_t offset = 0;  // of the function from where the image is loaded
-    std::string path;          // of a library, for a worker that has not loaded it; empty for the program itself
+    std::string path;          // of a library, absolute, for a worker that has not loaded it; empty for the program
 };
 
 /// Of the function at this address. Throws std::logic_error if it stands in no loaded image (made at run time).

@@ -9,7 +9,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -23,6 +28,8 @@
 #include <variant>
 #include <vector>
 
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace coir {
@@ -149,6 +156,61 @@ TEST(process_pool, tells_overloads_templates_and_lambdas_apart) {
         EXPECT_EQ((pool.submit<[](int x) { return x + 2; }>(1).get()), 3);
         EXPECT_EQ((pool.submit<[](auto x) { return x + x; }>(std::string("y")).get()), "yy");
     });
+}
+
+// In a worker of its own, as its standard error goes elsewhere from now on.
+void write_to_log(std::string const& path) {
+    int const file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ::dup2(file, STDERR_FILENO);
+    ::close(file);
+    std::ios::sync_with_stdio(false);  // else it would not be buffered
+    std::clog << "logged";
+}
+
+TEST(process_pool, what_a_job_writes_to_the_log_is_there_when_it_has_ended) {
+    std::string const path = "/tmp/coir-process-pool-log-" + std::to_string(::getpid());
+    process_pool_executor pool({.max_workers = 1});
+    pool.submit<&write_to_log>(path).get();
+    std::ifstream file(path);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "logged");
+    ::unlink(path.c_str());
+}
+
+struct silent : std::exception {
+    char const* what() const noexcept override { return nullptr; }
+};
+
+TEST(process_pool, an_exception_that_says_nothing_at_all_comes_back_without_a_text) {
+    process_pool_executor pool({.max_workers = 1});
+    int const worker = pool.submit<&::getpid>().get();
+    try {
+        pool.submit<[] { throw silent(); }>().get();
+        ADD_FAILURE() << "it has a result";
+    } catch (remote_exception const& error) {
+        EXPECT_NE(error.type_name().find("silent"), std::string::npos);
+        EXPECT_STREQ(error.what(), "");
+    }
+    EXPECT_EQ(pool.submit<&::getpid>().get(), worker);
+}
+
+bool is_initialised_by_library() {
+    return std::getenv(test::k_initialised_by_library) != nullptr;
+}
+
+TEST(process_pool, finds_functions_in_a_library_that_was_loaded_by_a_path_relative_to_another_directory) {
+    namespace fs = std::filesystem;
+    fs::path const before = fs::current_path();
+    fs::path const library = COIR_TEST_LOADED_LIBRARY;
+    fs::current_path(library.parent_path());
+    void* const loaded = ::dlopen(("./" + library.filename().string()).c_str(), RTLD_NOW | RTLD_LOCAL);
+    fs::current_path("/");
+    EXPECT_NE(loaded, nullptr) << ::dlerror();
+    if (loaded != nullptr) {
+        auto const initialise = reinterpret_cast<void (*)()>(::dlsym(loaded, "coir_test_initialise"));
+        process_pool_executor pool({.max_workers = 1, .initializer = initialise});
+        EXPECT_TRUE(pool.submit<&is_initialised_by_library>().get());
+    }
+    fs::current_path(before);
 }
 
 TEST(process_pool, finds_functions_in_shared_and_static_libraries) {

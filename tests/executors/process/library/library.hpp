@@ -3,6 +3,9 @@
 
 namespace coir::test {
 
+/// Set in the environment by the initializer in a library that has to be loaded.
+inline constexpr char k_initialised_by_library[] = "COIR_TEST_INITIALISED_BY_LIBRARY";
+
 /// Stands in a shared library.
 int library_triple(int x);
 /// Stands in a static one.
