@@ -55,8 +55,10 @@ private:
 ///
 /// A job is a function (or captureless lambda) that stands as a template argument: `pool.submit<&f>(1, "x")`. Arguments
 /// and results are values that cereal can serialise; std::string_view and std::span<const std::byte> parameters are
-/// possible, the latter comes in shared memory when it is large. What a job throws comes back as the same type if it is
-/// one of the standard library's exceptions, else as remote_exception.
+/// possible, and come in shared memory when they are large. What a job throws comes back as the same type if it is
+/// one of the standard library's exceptions, or one of coir's own that any code may meet (cancelled, timeout_error,
+/// broken_promise, invalid_state, channel_closed, executor_shut_down, broken_executor, worker_start_error,
+/// no_running_runtime), else as remote_exception.
 ///
 /// A job runs on the main thread of a worker, and no worker has more than one. If the worker dies, its job fails with
 /// worker_died, another worker takes its place, and all other jobs go on. All members may be called from tasks and plain
@@ -81,12 +83,13 @@ public:
     /// takes a job that waits out of the queue, and kills the worker of one that runs.
     ///
     /// The nearest deadline of the time limits (with_timeout, with_deadline) in which a task submits is the job's too, whatever
-    /// becomes of the future and of the task: past it a job that has not begun does not, and one that runs is killed
+    /// becomes of the future and of the task: when it passes, a job that waits leaves the queue, and one that runs is killed
     /// with its worker; the outcome is timeout_error. It is that of the moment of the submission: a later reschedule() does
     /// not move it. Not so within a cancel_shield, and not with virtual time, which stands still while a job is out.
     ///
-    /// Does not suspend. Throws executor_shut_down, broken_executor, std::length_error for more than 1 GiB, std::system_error
-    /// when there is no descriptor for shared memory, and what serialising throws. When no worker can be started because the
+    /// Does not suspend. Throws executor_shut_down, broken_executor, std::length_error for a message of more than 1 GiB (which
+    /// string_views and spans of 32 KiB and more are no part of), std::system_error when there is no descriptor or room for
+    /// shared memory, and what serialising throws. When no worker can be started because the
     /// program has no descriptor or process left, the jobs that wait fail with worker_start_error; later ones try again.
     template <auto Function, class... Args>
     auto submit(Args&&... args) -> future<typename detail::remote_function_for<Function, Args...>::value_type> {

@@ -33,14 +33,16 @@ private:
     int exit_status_;
 };
 
-/// No worker process can be started: the program did not enter through coir::run(argc, argv, f) or serve_if_worker(), or
-/// its workers end before they are ready.
+/// No worker process can be started: the program did not enter through coir::run(argc, argv, f) or serve_if_worker(), its
+/// workers end before they get there, or it has no process or descriptor left for one. (Workers whose initializer throws, ends
+/// them or does not return: broken_executor.)
 class worker_start_error : public broken_executor {
 public:
     using broken_executor::broken_executor;
 };
 
-/// A job threw something that is no exception of the standard library: its type's name and its what().
+/// A job threw something that is neither an exception of the standard library nor one of coir's that come back as themselves:
+/// its type's name and its what().
 class remote_exception : public std::runtime_error {
 public:
     remote_exception(std::string type_name, std::string const& what)
