@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdlib>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -75,6 +76,20 @@ TEST(no_memory, for_a_worker_to_start_fails_its_jobs_and_not_the_pool) {
         [] {
             process_pool_executor pool({.max_workers = 1});
             unless_refused([&] { EXPECT_EQ(pool.submit<&next>(1).get(), 2); });
+        },
+        [](bool) {});
+}
+
+std::size_t size_of(std::span<std::byte const> bytes) {
+    return bytes.size();
+}
+
+TEST(no_memory, for_what_a_worker_is_sent_in_shared_memory_costs_a_job_at_most) {
+    std::vector<std::byte> const bytes(100'000);
+    with_each_allocation_refused<broken_executor>(
+        [&] {
+            process_pool_executor pool({.max_workers = 1});  // whose worker has no shared memory yet
+            unless_refused([&] { EXPECT_EQ(pool.submit<&size_of>(bytes).get(), bytes.size()); });
         },
         [](bool) {});
 }
