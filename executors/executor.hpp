@@ -79,9 +79,10 @@ public:
     }
 
     /// The results of `f(item)` for each item of a range, in the order of the items, as an input range; `f` is shared by the
-    /// calls. As in submit(), an `f` that can take a std::stop_token before the item gets one. Reading a result waits for it, and its exception is thrown by that read: the next one can be read all the same.
-    /// Dropping the range cancels what has not been read. With a buffer_size the range is read as results are taken; then
-    /// this executor, and a range that is an lvalue, must outlive it. Throws what submit() throws.
+    /// calls. As in submit(), an `f` that can take a std::stop_token before the item gets one. Reading a result waits for it,
+    /// and its exception is thrown by that read: the next one can be read all the same. Dropping the range cancels what has
+    /// not been read. With a buffer_size the range is read as results are taken; then this executor, and a range that is an
+    /// lvalue, must outlive it. Throws what submit() throws.
     template <class F, class Range>
     auto map(F&& f, Range&& range, map_options options = {});
 
