@@ -64,10 +64,10 @@ public:
     virtual void execute(job work) = 0;
 
     /// Runs `f(args...)` on the executor, decayed and moved as std::thread does; its result or exception comes through the
-    /// future. If `f` can take a std::stop_token before its arguments, it gets one, as from std::jthread: also an `f` that could
-    /// do without, such as `[](auto... all)`. Cancelling the future takes a job that has not started out of the queue; one that
-    /// runs is asked to stop through its token, and its result is dropped. An exception that nobody ever looks at is
-    /// reported as that of any future. Suspends only if execute() does. Throws executor_shut_down.
+    /// future. If `f` takes a std::stop_token before its arguments, it gets one, also if that has a default; but not a template
+    /// or overload that could do without, such as `[](auto... all)`. Cancelling the future takes a job that has not started
+    /// out of the queue; one that runs is asked to stop through its token, and its result is dropped. An exception that
+    /// nobody ever looks at is reported as that of any future. Suspends only if execute() does. Throws executor_shut_down.
     template <class F, class... Args>
     auto submit(F&& f, Args&&... args) -> future<detail::submit_result_t<F, Args...>> {
         constexpr bool with_token = detail::takes_stop_token<F, Args...>;
@@ -79,7 +79,7 @@ public:
     }
 
     /// The results of `f(item)` for each item of a range, in the order of the items, as an input range; `f` is shared by the
-    /// calls. As in submit(), an `f` that can take a std::stop_token before the item gets one. Reading a result waits for it,
+    /// calls. As in submit(), an `f` that takes a std::stop_token before the item gets one. Reading a result waits for it,
     /// and its exception is thrown by that read: the next one can be read all the same. Dropping the range cancels what has
     /// not been read. With a buffer_size the range is read as results are taken; then this executor, and a range that is an
     /// lvalue, must outlive it. Throws what submit() throws.

@@ -245,10 +245,25 @@ job_record<R, Call>* make_job(std::stop_source stop, std::uint32_t references, P
     return new job_record<R, Call>(std::move(stop), references, std::forward<Parts>(parts)...);
 }
 
-/// Can `f` take a std::stop_token before its arguments? Then it gets one, as from std::jthread, even if it could be called
-/// without.
+/// Does it have just one operator(), and no template? Of such a one it can be asked whether it could take more arguments: a
+/// template that could would be compiled for them, and might not.
+template <class F>
+concept has_one_call_operator = requires {
+    &F::operator();
+};
+
+/// Does `f` take a std::stop_token before these arguments? If it could be called without, only if it says so, by a
+/// token with a default: a template or overload gets what it was given, no more.
 template <class F, class... Args>
-inline constexpr bool takes_stop_token = std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<Args>...>;
+inline constexpr bool wants_stop_token = [] {
+    if constexpr (std::is_invocable_v<F, Args...> && !has_one_call_operator<std::remove_cvref_t<F>>) {
+        return false;
+    } else {
+        return std::is_invocable_v<F, std::stop_token, Args...>;
+    }
+}();
+template <class F, class... Args>
+inline constexpr bool takes_stop_token = wants_stop_token<std::decay_t<F>, std::decay_t<Args>...>;
 
 template <bool WithToken, class F, class... Args>
 struct submitted {

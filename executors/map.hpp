@@ -197,7 +197,7 @@ private:
 namespace detail {
 
 template <class F, class Item>
-inline constexpr bool map_gives_stop_token = std::is_invocable_v<F&, std::stop_token, Item>;
+inline constexpr bool map_gives_stop_token = wants_stop_token<F&, Item>;
 
 template <class F, class Item, bool = map_gives_stop_token<F, Item>>
 struct map_result : std::invoke_result<F&, Item> {};

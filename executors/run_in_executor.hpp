@@ -29,7 +29,7 @@ public:
     explicit call_in_context(std::in_place_t, G&& function) : function_(std::forward<G>(function)) {}
 
     template <class... Args>
-        requires std::is_invocable_v<F, Args...>
+        requires(std::is_invocable_v<F, Args...> && !wants_stop_token<F, Args...>)
     decltype(auto) operator()(Args&&... args) && {
         context_scope const scope(std::move(values_));
         return std::invoke(std::move(function_), std::forward<Args>(args)...);

@@ -13,10 +13,10 @@ std::uint64_t search(board const& queens, unsigned row) {  // NOLINT(misc-no-rec
     if (row == k_n) {
         return 1;
     }
-    choices const free = free_columns(queens, row);
+    choices const free(queens, row);
     return coir::parallel_reduce(
         0u, free.count, 1, std::uint64_t{0},
-        [&](unsigned i) { return search(with_queen(queens, row, free.columns[i]), row + 1); }, std::plus<>());
+        [&](unsigned i) { return search(board(queens, row, free.columns[i]), row + 1); }, std::plus<>());
 }
 
 }  // namespace

@@ -14,35 +14,37 @@ namespace bench::nqueens {
 inline constexpr unsigned k_n = 10;
 inline constexpr std::uint64_t k_result = 724;
 
-/// Of the queen in each of the first rows, the column.
-using board = std::array<signed char, k_n>;
+// Both are small enough to be returned in two registers, for which the bytes that were just written would be read again, too
+// early for processors to pass them on. Hence constructors, and no functions.
 
-struct choices {
-    std::array<signed char, k_n> columns;
-    unsigned count = 0;
+/// Of the queen in each of the first rows, the column.
+struct board {
+    board() = default;
+    /// With one more queen, in row `row`.
+    board(board const& queens, unsigned row, signed char column) : columns(queens.columns) { columns[row] = column; }
+
+    std::array<signed char, k_n> columns{};
 };
 
 /// The columns of row `row` that no queen of the rows before attacks.
-inline choices free_columns(board const& queens, unsigned row) {
-    choices result;
-    for (int column = 0; column < static_cast<int>(k_n); ++column) {
-        bool attacked = false;
-        for (unsigned r = 0; r < row && !attacked; ++r) {
-            int const distance = static_cast<int>(row - r);
-            int const other = queens[r];
-            attacked = other == column || other == column - distance || other == column + distance;
-        }
-        if (!attacked) {
-            result.columns[result.count++] = static_cast<signed char>(column);
+struct choices {
+    choices(board const& queens, unsigned row) {
+        for (int column = 0; column < static_cast<int>(k_n); ++column) {
+            bool attacked = false;
+            for (unsigned r = 0; r < row && !attacked; ++r) {
+                int const distance = static_cast<int>(row - r);
+                int const other = queens.columns[r];
+                attacked = other == column || other == column - distance || other == column + distance;
+            }
+            if (!attacked) {
+                columns[count++] = static_cast<signed char>(column);
+            }
         }
     }
-    return result;
-}
 
-inline board with_queen(board queens, unsigned row, signed char column) {
-    queens[row] = column;
-    return queens;
-}
+    std::array<signed char, k_n> columns;
+    unsigned count = 0;
+};
 
 competitor plain_calls();
 competitor plain_on_two_threads();

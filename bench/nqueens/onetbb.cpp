@@ -12,11 +12,11 @@ std::uint64_t search(board const& queens, unsigned row) {  // NOLINT(misc-no-rec
     if (row == k_n) {
         return 1;
     }
-    choices const free = free_columns(queens, row);
+    choices const free(queens, row);
     std::array<std::uint64_t, k_n> ways{};
     oneapi::tbb::task_group group;
     for (unsigned i = 0; i < free.count; ++i) {
-        group.run([&, i] { ways[i] = search(with_queen(queens, row, free.columns[i]), row + 1); });
+        group.run([&, i] { ways[i] = search(board(queens, row, free.columns[i]), row + 1); });
     }
     group.wait();
     std::uint64_t sum = 0;

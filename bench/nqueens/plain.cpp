@@ -11,9 +11,9 @@ std::uint64_t search(board const& queens, unsigned row) {  // NOLINT(misc-no-rec
         return 1;
     }
     std::uint64_t ways = 0;
-    choices const free = free_columns(queens, row);
+    choices const free(queens, row);
     for (unsigned i = 0; i < free.count; ++i) {
-        ways += search(with_queen(queens, row, free.columns[i]), row + 1);
+        ways += search(board(queens, row, free.columns[i]), row + 1);
     }
     return ways;
 }

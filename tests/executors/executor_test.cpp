@@ -187,17 +187,35 @@ struct with_and_without_token {
     bool operator()(std::stop_token const& stop, int) const { return stop.stop_possible(); }
 };
 
-TEST(executor, function_that_can_take_a_stop_token_gets_one) {
+TEST(executor, function_gets_a_stop_token_if_it_takes_one_first) {
     on_one_and_four_workers([] {
         inline_executor here;
-        EXPECT_TRUE(here.submit(with_and_without_token(), 1).get());
-        EXPECT_TRUE(run_in_executor(here, with_and_without_token(), 1).get());
-        EXPECT_TRUE(run_in_executor(with_and_without_token(), 1).get());
-        EXPECT_TRUE(to_thread(with_and_without_token(), 1));
-        EXPECT_EQ(here.submit([](auto const&... all) { return sizeof...(all); }, 1).get(), 2u);
-        EXPECT_EQ(here.submit([](auto const&, auto const&) { return 2; }, 1, 2).get(), 2);  // has no room for one
-        for (bool const has_token : here.map(with_and_without_token(), std::vector<int>{1, 2})) {
+        auto const by_default = [](std::stop_token const& stop = {}) { return stop.stop_possible(); };
+        EXPECT_TRUE(here.submit(by_default).get());
+        EXPECT_TRUE(run_in_executor(here, by_default).get());
+        EXPECT_TRUE(run_in_executor(by_default).get());
+        EXPECT_TRUE(to_thread(by_default));
+        auto const of_item = [](std::stop_token const& stop, int) { return stop.stop_possible(); };
+        EXPECT_TRUE(here.submit(of_item, 1).get());
+        for (bool const has_token : here.map(of_item, std::vector<int>{1, 2})) {
             EXPECT_TRUE(has_token);
+        }
+    });
+}
+
+// Which would not even compile with a token.
+TEST(executor, template_or_overload_gets_what_it_was_given) {
+    on_one_and_four_workers([] {
+        inline_executor here;
+        auto const sum = [](auto... all) { return (all + ...); };
+        EXPECT_EQ(here.submit(sum, 1, 2).get(), 3);
+        EXPECT_EQ(to_thread(sum, 1, 2), 3);
+        for (int const each : here.map(sum, std::vector<int>{4, 4})) {
+            EXPECT_EQ(each, 4);
+        }
+        EXPECT_FALSE(here.submit(with_and_without_token(), 1).get());
+        for (bool const has_token : here.map(with_and_without_token(), std::vector<int>{1, 2})) {
+            EXPECT_FALSE(has_token);
         }
     });
 }
