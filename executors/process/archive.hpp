@@ -239,13 +239,20 @@ void CEREAL_LOAD_FUNCTION_NAME(wire_input& ar, cereal::BinaryData<T>& data) {
     ar.read(data.data, static_cast<std::size_t>(data.size));
 }
 
+// cereal takes std::byte for an enumeration like any other, one at a time.
+template <class A>
+void CEREAL_SAVE_FUNCTION_NAME(wire_output& ar, std::vector<std::byte, A> const& bytes) {
+    ar.write_size(bytes.size());
+    ar.write(bytes.data(), bytes.size());
+}
+
 // More specialised than cereal's, which resize first. (That one is good enough for bits.)
 template <class T, class A>
     requires(!std::is_same_v<T, bool>)
 void CEREAL_LOAD_FUNCTION_NAME(wire_input& ar, std::vector<T, A>& to) {
     auto const size = static_cast<std::size_t>(ar.read_size());
     to.clear();
-    if constexpr (std::is_arithmetic_v<T>) {
+    if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::byte>) {
         if (size > ar.remaining() / sizeof(T)) {
             throw wire_error("a message claims a container larger than itself");
         }

@@ -128,6 +128,14 @@ TEST(archive, refuses_every_beginning_of_a_value) {
     EXPECT_THROW(value_of<type>(more), wire_error);
 }
 
+TEST(archive, holds_bytes_as_it_holds_characters) {
+    std::vector<std::byte> const bytes{std::byte{0}, std::byte{7}, std::byte{255}};
+    EXPECT_EQ(bytes_of(bytes), bytes_of(std::vector<unsigned char>{0, 7, 255}));
+    EXPECT_EQ(value_of<std::vector<std::byte>>(bytes_of(bytes)), bytes);
+    std::list<std::vector<std::byte>> const lists{bytes, {}, bytes};
+    EXPECT_EQ(value_of<std::list<std::vector<std::byte>>>(bytes_of(lists)), lists);
+}
+
 TEST(archive, refuses_sizes_beyond_what_remains) {
     for (std::uint64_t const size :
          {std::uint64_t{9}, std::uint64_t{1} << 30, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
@@ -135,6 +143,7 @@ TEST(archive, refuses_sizes_beyond_what_remains) {
         std::memcpy(bytes.data(), &size, sizeof size);
         EXPECT_THROW(value_of<std::vector<char>>(bytes), wire_error);
         EXPECT_THROW(value_of<std::vector<double>>(bytes), wire_error);
+        EXPECT_THROW(value_of<std::vector<std::byte>>(bytes), wire_error);
         EXPECT_THROW(value_of<std::vector<std::string>>(bytes), wire_error);
         EXPECT_THROW(value_of<std::string>(bytes), wire_error);
         EXPECT_THROW(value_of<std::list<int>>(bytes), wire_error);
