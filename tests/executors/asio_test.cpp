@@ -349,6 +349,22 @@ TEST(async_wait, completion_and_cancellation_at_the_same_moment_call_the_handler
     }
 }
 
+TEST(async_wait, context_may_end_as_soon_as_the_handler_says_so) {
+    for (int round = 0; round < 300; ++round) {
+        promise<int> p;
+        auto const f = p.get_future();
+        auto context = std::make_unique<asio::io_context>();
+        auto work = asio::make_work_guard(*context);
+        async_wait(f, asio::bind_executor(context->get_executor(),
+                                          [&context](boost::system::error_code) { context->stop(); }));
+        std::thread completes([&p] { p.set_value(1); });
+        context->run();
+        work.reset();
+        context.reset();
+        completes.join();
+    }
+}
+
 TEST(async_wait, coroutine_that_is_never_resumed_ends_with_its_io_context) {
     auto const kept = std::make_shared<int>(1);
     asio::cancellation_signal cancellation;
