@@ -25,6 +25,11 @@ task_base& calling_task() {
     return *task;
 }
 
+// The one on whose values the caller works, if that is on a plain thread: a task has its own.
+context_scope* scope_of_caller() noexcept {
+    return current_task_or_null() == nullptr ? this_context_scope() : nullptr;
+}
+
 // Where the values are that whoever calls this sees. Null if it has none, and none can be there.
 std::shared_ptr<context_values const> const* values_here() noexcept {
     if (task_base* const task = current_task_or_null()) {
@@ -73,7 +78,7 @@ std::uint64_t new_variable_id() noexcept {
 }
 
 std::uint64_t context_id_of_caller() {
-    context_scope* const scope = current_task_or_null() == nullptr ? this_context_scope() : nullptr;
+    context_scope* const scope = scope_of_caller();
     return scope != nullptr ? scope->id() : calling_task().id();
 }
 
@@ -88,7 +93,7 @@ std::shared_ptr<void const> context_value(std::uint64_t id) noexcept {
 }
 
 std::shared_ptr<void const> exchange_context_value(std::uint64_t id, std::shared_ptr<void const> value) {
-    context_scope* const scope = current_task_or_null() == nullptr ? this_context_scope() : nullptr;
+    context_scope* const scope = scope_of_caller();
     task_base* const task = scope == nullptr ? &calling_task() : nullptr;
     auto const present = values_of_caller();
     auto next = present != nullptr ? std::make_shared<context_values>(*present) : std::make_shared<context_values>();
