@@ -4,6 +4,7 @@
 #include "core/sched/cores.hpp"
 #include "executors/job_list_impl.hpp"
 #include "executors/running_in_impl.hpp"
+#include "executors/shut_down_impl.hpp"
 
 #include <coir/core/base/atomic.hpp>
 #include <coir/core/base/config.hpp>
@@ -340,13 +341,7 @@ void compute_executor::execute(job work) {
 }
 
 void compute_executor::shutdown(shutdown_options options) {
-    if (options.wait && queue_->runs_caller()) {
-        throw invalid_state("compute_executor::shutdown: a job of this executor would wait for itself");
-    }
-    queue_->close(options.cancel_pending);
-    if (options.wait) {
-        queue_->wait_until_ended();
-    }
+    detail::shut_down(*queue_, options, "compute_executor::shutdown: a job of this executor would wait for itself");
 }
 
 executor_stats compute_executor::stats() const {

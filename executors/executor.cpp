@@ -2,6 +2,7 @@
 #include <coir/executors/executor.hpp>
 
 #include "executors/job_ledger_impl.hpp"
+#include "executors/shut_down_impl.hpp"
 
 #include <cstdio>
 
@@ -19,7 +20,7 @@ executor::~executor() {
     if (runs_caller()) {
         std::fputs("coir: an executor was destroyed by one of its own jobs, and does not wait for them\n", stderr);
     } else {
-        ledger_->wait_until_over();
+        ledger_->wait_until_ended();
     }
     ledger_->release();
 }
@@ -39,15 +40,8 @@ void executor::accept(job work) {
 }
 
 void executor::shutdown(shutdown_options options) {
-    if (ledger_ == nullptr) {
-        return;
-    }
-    if (options.wait && runs_caller()) {
-        throw invalid_state("executor::shutdown: a job of this executor would wait for itself");
-    }
-    ledger_->close(options.cancel_pending);
-    if (options.wait) {
-        ledger_->wait_until_over();
+    if (ledger_ != nullptr) {
+        detail::shut_down(*ledger_, options, "executor::shutdown: a job of this executor would wait for itself");
     }
 }
 

@@ -222,7 +222,7 @@ void job_ledger::close(bool drop_pending) noexcept {
     }
 }
 
-void job_ledger::wait_until_over() {
+void job_ledger::wait_until_ended() {
     cancel_shield const shield;
     over_.wait();
 }

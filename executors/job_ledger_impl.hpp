@@ -53,7 +53,7 @@ public:
 
     void close(bool drop_pending) noexcept;
     /// After close(): until every job has ended, come what may.
-    void wait_until_over();
+    void wait_until_ended();
 
     counts read() const noexcept;
     void release() noexcept;

@@ -6,6 +6,7 @@
 
 #include "core/sched/cores.hpp"
 #include "executors/running_in_impl.hpp"
+#include "executors/shut_down_impl.hpp"
 #include "executors/thread_pool_impl.hpp"
 
 #include <coir/core/task/task_ref.hpp>
@@ -323,13 +324,7 @@ void thread_pool_executor::execute(job work) {
 }
 
 void thread_pool_executor::shutdown(shutdown_options options) {
-    if (options.wait && pool_->runs_caller()) {
-        throw invalid_state("thread_pool_executor::shutdown: a job of this pool would wait for itself");
-    }
-    pool_->close(options.cancel_pending);
-    if (options.wait) {
-        pool_->wait_until_ended();
-    }
+    detail::shut_down(*pool_, options, "thread_pool_executor::shutdown: a job of this pool would wait for itself");
 }
 
 executor_stats thread_pool_executor::stats() const {

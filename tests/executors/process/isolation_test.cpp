@@ -160,6 +160,15 @@ TEST(process_pool_isolation, workers_can_gain_nothing_and_leave_no_core) {
     EXPECT_EQ(pool.submit<[] { return ::getchar(); }>().get(), EOF);
 }
 
+void expect_killed(future<void>& job, int signal) {
+    try {
+        job.get();
+        ADD_FAILURE();
+    } catch (worker_died const& error) {
+        EXPECT_EQ(error.signal(), signal) << error.what();
+    }
+}
+
 TEST(process_pool_isolation, limits_are_in_force) {
     process_pool_executor pool(
         {.max_workers = 1, .memory_limit = test::k_bomb_limit, .cpu_limit = std::chrono::seconds(1)});
@@ -170,12 +179,7 @@ TEST(process_pool_isolation, limits_are_in_force) {
         for (std::atomic<unsigned> x{0};; ++x) {
         }
     }>();
-    try {
-        endless.get();
-        ADD_FAILURE();
-    } catch (worker_died const& error) {
-        EXPECT_EQ(error.signal(), SIGXCPU) << error.what();
-    }
+    expect_killed(endless, SIGXCPU);
     EXPECT_EQ(pool.submit<&test::mix>(1u).get(), test::mix(1));
 }
 
@@ -186,12 +190,7 @@ TEST(process_pool_isolation, a_job_that_ignores_the_limit_of_processor_time_is_k
         for (std::atomic<unsigned> x{0};; ++x) {
         }
     }>();
-    try {
-        endless.get();
-        ADD_FAILURE();
-    } catch (worker_died const& error) {
-        EXPECT_EQ(error.signal(), SIGKILL) << error.what();
-    }
+    expect_killed(endless, SIGKILL);
     EXPECT_EQ(pool.submit<&test::mix>(1u).get(), test::mix(1));
 }
 
