@@ -16,10 +16,12 @@
 #include <exception>
 #include <functional>
 #include <iterator>
+#include <new>
 #include <stdexcept>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace coir {
 namespace detail {
@@ -169,54 +171,187 @@ I advanced_by(I first, std::size_t count) noexcept {
     }
 }
 
-// Pieces of up to `grain` calls, and what is cut in halves: apart, as most nodes of a deep tree may have next to nothing to do,
-// and their calls should cost no more than that. (By reference: with copies in the lambdas nqueens takes 4 % longer.)
-template <class I, class F>
-void call_halves(I first, I last, std::size_t count, std::size_t grain, F& f);
+// What parallel_for() does with indices: one object for all parts of the loop, in its frame.
+template <class F>
+struct each_index {
+    using value_type = std::monostate;
 
-template <class I, class F>
-COIR_ALWAYS_INLINE void call_in_parallel(I first, I last, std::size_t grain, F& f) {
-    std::size_t const count = count_from(first, last);
-    if (count > grain) {
-        call_halves(first, last, count, grain, f);
-        return;
+    template <class I>
+    value_type run(I first, std::size_t count) const {
+        for (; count != 0; ++first, --count) {
+            std::invoke(f, I(first));
+        }
+        return {};
     }
-    for (; first != last; ++first) {
-        std::invoke(f, I(first));
+    static value_type join(value_type /*left*/, value_type /*right*/) noexcept { return {}; }
+
+    std::size_t grain;
+    F& f;
+};
+
+// The same for parallel_reduce().
+template <class T, class Map, class Combine>
+struct reduction {
+    using value_type = T;
+
+    template <class I>
+    T run(I first, std::size_t count) const {
+        T sum = identity;
+        for (; count != 0; ++first, --count) {
+            T next = std::invoke(combine, std::move(sum), std::invoke(map, I(first)));
+            sum = std::move(next);
+        }
+        return sum;
     }
+    T join(T&& left, T&& right) const { return std::invoke(combine, std::move(left), std::move(right)); }
+
+    std::size_t grain;
+    T const& identity;
+    Map& map;
+    Combine& combine;
+};
+
+template <class Loop, class I>
+typename Loop::value_type run_halves(Loop const& loop, I first, std::size_t count);
+
+// In a tree most nodes may have next to nothing to do: one piece costs no call of its own.
+template <class Loop, class I>
+COIR_ALWAYS_INLINE typename Loop::value_type run_loop(Loop const& loop, I first, std::size_t count) {
+    return count > loop.grain ? run_halves(loop, first, count) : loop.run(first, count);
 }
 
-template <class I, class F>
-COIR_NOINLINE void call_halves(I first, I last, std::size_t count, std::size_t grain, F& f) {
-    I const middle = advanced_by(first, count / 2);
-    fork_join([&] { call_in_parallel(first, middle, grain, f); }, [&] { call_in_parallel(middle, last, grain, f); });
-}
+// The right half of what was a larger part of a loop, in the frame of run_halves(). First it is put off; when its frame has
+// come to it, it keeps the value of the left half.
+template <class Loop, class I>
+class loop_half final : public fork_record {
+public:
+    using value_type = typename Loop::value_type;
 
-template <class T, class I, class Map, class Combine>
-T reduce_halves(I first, I last, std::size_t count, std::size_t grain, T const& identity, Map& map, Combine& combine);
+    loop_half(Loop const& loop, I begin, std::size_t size)
+        : fork_record(&run_it), first(std::move(begin)), count(size), loop_(loop) {}
 
-template <class T, class I, class Map, class Combine>
-COIR_ALWAYS_INLINE T reduce_in_parallel(I first, I last, std::size_t grain, T const& identity, Map& map,
-                                        Combine& combine) {
-    std::size_t const count = count_from(first, last);
-    if (count > grain) {
-        return reduce_halves<T>(first, last, count, grain, identity, map, combine);
+    /// It is on the fork stack, or with whoever has taken it from there.
+    bool is_put_off() const noexcept { return count != 0; }
+    /// It was taken back, and is worked at: its frame keeps the value of the left half meanwhile.
+    void keep_left(value_type&& left) {
+        count = 0;
+        value_.emplace(std::move(left));
     }
-    T sum = identity;
-    for (; first != last; ++first) {
-        T next = std::invoke(combine, std::move(sum), std::invoke(map, I(first)));
-        sum = std::move(next);
+    value_type take_left() { return value_.take(); }
+    /// Another worker has run it.
+    value_type take_right() {
+        count = 0;
+        if (error) [[unlikely]] {
+            std::rethrow_exception(error);
+        }
+        return value_.take();
     }
-    return sum;
-}
 
-template <class T, class I, class Map, class Combine>
-COIR_NOINLINE T reduce_halves(I first, I last, std::size_t count, std::size_t grain, T const& identity, Map& map,
-                              Combine& combine) {
-    I const middle = advanced_by(first, count / 2);
-    auto [left, right] = fork_join([&] { return reduce_in_parallel<T>(first, middle, grain, identity, map, combine); },
-                                   [&] { return reduce_in_parallel<T>(middle, last, grain, identity, map, combine); });
-    return std::invoke(combine, std::move(left), std::move(right));
+    I first;
+    std::size_t count;
+
+private:
+    static void run_it(fork_record& self) noexcept {
+        auto& half = static_cast<loop_half&>(self);
+        try {
+            half.value_.emplace(run_loop(half.loop_, half.first, half.count));
+        } catch (...) {
+            half.error = std::current_exception();
+        }
+    }
+
+    Loop const& loop_;
+    result_slot<value_type> value_;
+};
+
+// The halves of run_halves() that are not done, the newest last.
+template <class Half>
+class half_stack {
+public:
+    half_stack() = default;
+    half_stack(half_stack const&) = delete;
+    half_stack& operator=(half_stack const&) = delete;
+    ~half_stack() {
+        while (!empty()) {
+            pop();
+        }
+    }
+
+    bool empty() const noexcept { return size_ == 0; }
+    bool full() const noexcept { return size_ == k_most; }
+    Half& newest() noexcept { return *std::launder(reinterpret_cast<Half*>(room_[size_ - 1])); }
+    template <class... Args>
+    Half& push(Args&&... args) {
+        auto* const made = ::new (static_cast<void*>(room_[size_])) Half(std::forward<Args>(args)...);
+        ++size_;
+        return *made;
+    }
+    void pop() noexcept {
+        newest().~Half();
+        --size_;
+    }
+
+private:
+    static constexpr std::size_t k_most = 4;  // measured: nqueens
+    alignas(Half) unsigned char room_[k_most][sizeof(Half)];
+    std::size_t size_ = 0;
+};
+
+// More than one piece. Cuts off right halves until one piece is left, and goes on with the newest of them that nobody has
+// taken: the recursion of fork_join(left half, right half), but in one frame for up to 16 pieces, as depth costs more than
+// instructions do (returns that are nested deeper than processors remember are predicted wrongly).
+template <class Loop, class I>
+COIR_NOINLINE typename Loop::value_type run_halves(Loop const& loop, I first, std::size_t count) {
+    half_stack<loop_half<Loop, I>> halves;
+    fork_place* place = nullptr;
+    std::exception_ptr error;
+    try {
+        for (;;) {
+            if (count > loop.grain) {
+                place = this_fork_place();
+            }
+            while (count > loop.grain && !halves.full()) {
+                std::size_t const left = count / 2;
+                auto& half = halves.push(loop, advanced_by(first, left), count - left);
+                if (!put_off(place, half)) [[unlikely]] {
+                    std::rethrow_exception(half.error);
+                }
+                count = left;
+            }
+            auto value = run_loop(loop, first, count);
+            for (;;) {
+                if (halves.empty()) {
+                    return value;
+                }
+                auto& half = halves.newest();
+                if (!half.is_put_off()) {
+                    value = loop.join(half.take_left(), std::move(value));
+                    halves.pop();
+                } else if (take_back(place, half)) {
+                    first = half.first;
+                    count = half.count;
+                    if (count > loop.grain) {
+                        half.keep_left(std::move(value));
+                        break;
+                    }
+                    halves.pop();
+                    value = loop.join(std::move(value), loop.run(first, count));
+                } else {
+                    value = loop.join(std::move(value), half.take_right());
+                    halves.pop();
+                }
+            }
+        }
+    } catch (...) {
+        error = std::current_exception();
+    }
+    // Behind the handler, as this may suspend. What has not started does not start.
+    for (; !halves.empty(); halves.pop()) {
+        if (halves.newest().is_put_off()) {
+            take_back(place, halves.newest());
+        }
+    }
+    std::rethrow_exception(error);
 }
 
 // The two ends of a range of indices of different types, or the two iterators. The same value twice if it is empty.
@@ -263,7 +398,8 @@ void parallel_for(First first, Last last, std::size_t grain, F&& f) {
         constexpr bool callable = std::is_invocable_v<F&, decltype(begin)>;
         static_assert(callable, "coir::parallel_for: f must be callable as f(i), with an index or an iterator");
         if constexpr (callable) {
-            detail::call_in_parallel(begin, end, grain, f);
+            detail::run_loop(detail::each_index<std::remove_reference_t<F>>{grain, f}, begin,
+                             detail::count_from(begin, end));
         }
     }
 }
@@ -281,7 +417,9 @@ std::decay_t<T> parallel_reduce(First first, Last last, std::size_t grain, T&& i
                       "coir::parallel_reduce: combine(sum, map(i)) must be possible, and give a sum of identity's "
                       "type");
         if constexpr (callable) {
-            return detail::reduce_in_parallel<std::decay_t<T>>(begin, end, grain, neutral, map, combine);
+            using loop =
+                detail::reduction<std::decay_t<T>, std::remove_reference_t<Map>, std::remove_reference_t<Combine>>;
+            return detail::run_loop(loop{grain, neutral, map, combine}, begin, detail::count_from(begin, end));
         }
     }
     return neutral;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Trees of fork_join whose calls compute, suspend, block, fail and are cancelled, on more workers than cores.
+// Trees of fork_join and of parallel loops whose calls compute, suspend, block, fail and are cancelled, on more workers than
+// cores.
 
 #include "tests/support/running.hpp"
 #include "tests/support/stress.hpp"
@@ -14,6 +15,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
 #include <vector>
 
@@ -109,6 +111,56 @@ TEST_F(fork_joins, trees_of_calls_that_suspend_have_the_result_of_plain_recursio
     }
 }
 
+// Digits of base 31 (odd, so that none is shifted out) behind digits: a product whose order counts.
+struct digits {
+    std::uint64_t scale = 1;
+    std::uint64_t value = 0;
+};
+digits operator*(digits left, digits right) {
+    return {left.scale * right.scale, left.value * right.scale + right.value};
+}
+
+TEST_F(fork_joins, loops_whose_calls_suspend_have_the_result_of_plain_loops) {
+    while (another_round(100)) {
+        runtime rt(runtime_options{.workers = workers()});
+        std::atomic<int> calls{0};
+        std::vector<task<void>> roots;
+        for (std::uint64_t root = 1; root < 5; ++root) {
+            roots.push_back(rt.spawn([&calls, seed = random()()] {
+                auto const outer = static_cast<int>(1 + seed % 300);
+                auto const inner = [seed](int i) { return static_cast<int>(mixed(seed * 1000 + i) % 7); };
+                auto const digit = [](int i, int j) { return digits{31, mixed(i * 1000 + j) % 31}; };
+                digits expected;
+                for (int i = 0; i < outer; ++i) {
+                    for (int j = 0; j < inner(i); ++j) {
+                        expected = expected * digit(i, j);
+                    }
+                }
+                auto const row = [&](int i) {
+                    do_something(mixed(i ^ seed));
+                    auto const product = parallel_reduce(
+                        0, inner(i), 1, digits(),
+                        [&](int j) {
+                            ++calls;
+                            do_something(mixed((i * 100 + j) ^ seed));
+                            return digit(i, j);
+                        },
+                        std::multiplies<>());
+                    do_something(mixed(i + seed));
+                    return product;
+                };
+                auto const product = parallel_reduce(0, outer, 1 + seed / 1000 % 3, digits(), row, std::multiplies<>());
+                EXPECT_EQ(product.scale, expected.scale);
+                EXPECT_EQ(product.value, expected.value);
+            }));
+        }
+        for (auto& r : roots) {
+            r.get();
+        }
+        did(static_cast<std::uint64_t>(calls));
+    }
+}
+
 TEST_F(fork_joins, calls_that_fail_or_are_cancelled_leave_nothing_behind) {
     while (another_round(200, 1)) {
         runtime rt(runtime_options{.workers = workers()});
@@ -125,7 +177,9 @@ TEST_F(fork_joins, calls_that_fail_or_are_cancelled_leave_nothing_behind) {
             if (what % 97 == 0) {
                 throw planned_failure("planned");
             }
-            if (depth > 0) {
+            if (depth > 0 && node % 2 == 0) {
+                parallel_for(0U, 3U, 1, [&](unsigned child) { self(self, node * 3 + child, depth - 1, seed); });
+            } else if (depth > 0) {
                 fork_join([&] { self(self, node * 3, depth - 1, seed); },
                           [&] { self(self, node * 3 + 1, depth - 1, seed); },
                           [&] { self(self, node * 3 + 2, depth - 1, seed); });

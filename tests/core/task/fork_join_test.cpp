@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -545,6 +547,118 @@ TEST(parallel_for, one_failure_ends_the_loop_early) {
                                         }),
                      failure);
         EXPECT_EQ(calls, 4);
+    });
+}
+
+TEST(parallel_for, of_failures_that_of_the_first_index_is_thrown_when_all_calls_have_ended) {
+    in_all_variants([] {
+        for (int round = 0; round < 20; ++round) {
+            std::atomic<int> running{0};
+            try {
+                coir::parallel_for(0, 1000, 1, [&](int i) {
+                    ++running;
+                    if (i % 16 == 0) {
+                        coir::yield();
+                    }
+                    --running;
+                    if (i == 333 || i == 500 || i == 999) {
+                        throw failure(std::to_string(i));
+                    }
+                });
+                ADD_FAILURE();
+            } catch (failure const& e) {
+                EXPECT_STREQ(e.what(), "333");
+            }
+            EXPECT_EQ(running, 0);
+        }
+    });
+}
+
+TEST(parallel_for, a_call_that_waits_for_a_later_one_lets_it_run) {
+    in_all_variants([] {
+        std::vector<coir::event> done(100);
+        coir::parallel_for(std::size_t{0}, done.size(), 1, [&](std::size_t i) {
+            if (i + 1 < done.size()) {
+                done[i + 1].wait();
+            }
+            done[i].set();
+        });
+        EXPECT_TRUE(done[0].is_set());
+    });
+}
+
+TEST(parallel_for, loops_in_loops_call_each_pair_of_indices_once) {
+    in_all_variants([] {
+        std::vector<std::atomic<int>> calls(3'600);
+        coir::parallel_for(0, 60, 1, [&](int i) {
+            coir::parallel_for(0, 60, 1, [&](int j) {
+                if ((i + j) % 32 == 0) {
+                    coir::yield();
+                }
+                ++calls[static_cast<std::size_t>(i * 60 + j)];
+            });
+        });
+        for (auto const& c : calls) {
+            EXPECT_EQ(c, 1);
+        }
+    });
+}
+
+// Sums of floating-point numbers depend on what is added to what.
+TEST(parallel_reduce, adds_the_same_halves_whoever_computes_them) {
+    auto const term = [](int i) { return 1.0 / (1 + i); };
+    std::function<double(int, int)> const halves = [&](int first, int last) {
+        if (last - first == 1) {
+            return term(first);
+        }
+        int const middle = first + (last - first) / 2;
+        return halves(first, middle) + halves(middle, last);
+    };
+    in_all_variants([&] {
+        for (int const count : {1, 2, 3, 16, 17, 33, 1'000}) {
+            double const sum = coir::parallel_reduce(
+                0, count, 1, 0.0,
+                [&](int i) {
+                    if (i % 7 == 0) {
+                        coir::yield();
+                    }
+                    return term(i);
+                },
+                std::plus<>());
+            EXPECT_EQ(sum, halves(0, count)) << count;
+        }
+    });
+}
+
+TEST(parallel_reduce, takes_large_results_and_failures_of_combine) {
+    struct large {
+        std::array<int, 100> filler{};
+        std::vector<int> indices;
+    };
+    in_all_variants([] {
+        auto const reduce = [](int fails_at) {
+            return coir::parallel_reduce(
+                0, 200, 1, large(),
+                [](int i) {
+                    if (i % 5 == 0) {
+                        coir::yield();
+                    }
+                    return large{{}, {i}};
+                },
+                [fails_at](large a, large const& b) {
+                    if (!a.indices.empty() && b.indices.front() == fails_at) {
+                        throw failure("cannot combine");
+                    }
+                    a.indices.insert(a.indices.end(), b.indices.begin(), b.indices.end());
+                    return a;
+                });
+        };
+        std::vector<int> all(200);
+        std::iota(all.begin(), all.end(), 0);
+        EXPECT_EQ(reduce(-1).indices, all);
+        for (int const i : {1, 7, 100, 199}) {
+            EXPECT_THROW(reduce(i), failure);
+        }
     });
 }
 
