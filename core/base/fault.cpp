@@ -77,6 +77,7 @@ char const* name_of(fault_point point) noexcept {
                                                       "delay_steal",
                                                       "take_over",
                                                       "delay_time_out",
+                                                      "delay_cancel",
                                                       "poll_interrupted",
                                                       "connect_interrupted",
                                                       "read_interrupted",

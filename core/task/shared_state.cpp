@@ -196,10 +196,13 @@ void shared_state_base::join_elsewhere() {
             }
         }
     }
-    self->stop_forwarding_cancel();
+    bool const passed_on = self->stop_forwarding_cancel();
     await_completion(!interrupted);
     if (interrupted && !is_done()) {
         self->deliver_cancel();
+    }
+    if (passed_on) [[unlikely]] {
+        self->take_up_request_of(*this);
     }
 }
 
@@ -224,6 +227,7 @@ void shared_state_base::wait_uncancelled() noexcept {
 bool task_base::await_end(shared_state_base& target, bool may_be_left) noexcept {
     may_be_left = may_be_left && accepts_cancel();
     bool left = false;
+    bool passed_on = false;
     {
         say_what_is_awaited(target, may_be_left ? k_awaiting | k_may_leave : k_awaiting, 0);
         wait_point wait(may_be_left ? cancel_policy::only_interrupt : cancel_policy::ignore);
@@ -236,10 +240,16 @@ bool task_base::await_end(shared_state_base& target, bool may_be_left) noexcept 
                 target.erase(node);
             }
         }
-        stop_forwarding_cancel();
+        passed_on = stop_forwarding_cancel();
     }
     target.await_completion(!left);
-    return target.is_done();
+    if (!target.is_done()) {
+        return false;
+    }
+    if (passed_on) {
+        take_up_request_of(target);
+    }
+    return true;
 }
 
 bool shared_state_base::wait_until(clock::time_point deadline) {

@@ -4,6 +4,7 @@
 #include <coir/core/base/assert.hpp>
 #include <coir/core/base/back_off.hpp>
 
+#include "core/base/fault.hpp"
 #include "core/task/heritage.hpp"
 #include "core/task/strand_state.hpp"
 #include "core/task/task_events.hpp"
@@ -215,7 +216,9 @@ void task_base::keep_reason_of(cancel_reason const& reason) noexcept {
     }
 }
 
-task_base::cancel_result task_base::request_cancel_here(cancel_reason const& reason,
+// `forward_to`: what could not be cancelled, if this task has had the request already and should have passed it on there;
+// else null. Then what it is to be passed on to.
+task_base::cancel_result task_base::request_cancel_here(cancel_reason const& reason, bool again,
                                                         state_ptr<shared_state_base>& forward_to) noexcept {
     wait_step step = wait_step::nothing;
     {
@@ -223,11 +226,18 @@ task_base::cancel_result task_base::request_cancel_here(cancel_reason const& rea
         if (is_done()) {
             return cancel_result::done_already;
         }
-        keep_reason_of(reason);
-        lock.count(k_one_request);
+        if (!again) {
+            keep_reason_of(reason);
+            lock.count(k_one_request);
+        }
         if ((lock.bits() & k_forwarding) != 0) {
-            forward_to = state_ptr<shared_state_base>::share(awaiting_);
-            return cancel_result::forward;
+            if (awaiting_ != forward_to.get()) {
+                lock.set(k_passed_on);
+                forward_to = state_ptr<shared_state_base>::share(awaiting_);
+                return cancel_result::forward;
+            }
+            lock.set(k_requested);  // it is about to go on
+            return cancel_result::delivered;
         }
         lock.set(k_requested);
         if ((lock.bits() & k_awaiting) != 0) {
@@ -242,46 +252,60 @@ task_base::cancel_result task_base::request_cancel_here(cancel_reason const& rea
 }
 
 // A task that awaits another one passes the request on, and so on down the chain: a loop, as chains may be long. Of
-// tasks that await each other in a circle (a deadlock) one gets it.
+// tasks that await each other in a circle (a deadlock) one gets it. What was to get it may end meanwhile: then its awaiter
+// is asked again, which may have gone on to wait for something else.
 bool task_base::request_cancel(cancel_reason reason) noexcept {
     auto target = state_ptr<task_base>::share(this);
     auto hare = target;
-    bool first = true;
+    state_ptr<shared_state_base> forward_to;
+    bool again = false;  // the target has counted this request
     for (std::size_t hops = 1, next_mark = 2;; ++hops) {
-        state_ptr<shared_state_base> forward_to;
-        cancel_result const result = target->request_cancel_here(reason, forward_to);
-        if (result == cancel_result::done_already && first) {
-            return false;
-        }
-        bool accepted = result == cancel_result::delivered || result == cancel_result::kept;
-        bool in_circle = result == cancel_result::kept;
-        if (result == cancel_result::forward) {
-            if (forward_to->is_task()) {
-                auto next = state_ptr<task_base>::share(static_cast<task_base*>(forward_to.get()));
-                in_circle = next.get() == hare.get();
-                if (!in_circle && !next->is_done()) {
-                    if (hops == next_mark) {
-                        hare = next;
-                        next_mark *= 2;
-                    }
-                    target = std::move(next);
-                    first = false;
-                    continue;
-                }
-            } else {
-                accepted = forward_to->request_cancel(reason);
+        cancel_result const result = target->request_cancel_here(reason, again, forward_to);
+        if (result == cancel_result::done_already) {
+            if (target.get() == this) {
+                return false;
             }
+            target = state_ptr<task_base>::share(this);
+            hare = target;
+            forward_to = {};
+            again = true;
+            hops = 0;
+            next_mark = 2;
+            continue;
         }
-        if (in_circle) {
+        if (result == cancel_result::kept) {
             target->break_circle();
-        } else if (!accepted && result != cancel_result::done_already) {
-            target->keep_request();  // what it awaits has ended already, and the task is about to go on
         }
-        return true;
+        if (result != cancel_result::forward) {
+            return true;
+        }
+        again = true;
+        if (!forward_to->is_task()) {
+            COIR_FAULT_DELAY(delay_cancel);
+            if (forward_to->request_cancel(reason)) {
+                return true;
+            }
+            continue;
+        }
+        auto next = state_ptr<task_base>::share(static_cast<task_base*>(forward_to.get()));
+        if (next.get() == hare.get()) {
+            target->break_circle();
+            return true;
+        }
+        if (!next->is_done()) {
+            if (hops >= next_mark) {
+                hare = next;
+                next_mark *= 2;
+            }
+            target = std::move(next);
+            forward_to = {};
+            again = false;
+            COIR_FAULT_DELAY(delay_cancel);
+        }
     }
 }
 
-void task_base::keep_request() noexcept {
+void task_base::rearm_cancel() noexcept {
     cancel_lock lock(*this);
     lock.set(k_requested);
 }
@@ -452,11 +476,32 @@ bool task_base::say_what_is_awaited(shared_state_base& target, std::uint32_t how
     }
 }
 
-void task_base::stop_forwarding_cancel() noexcept {
+bool task_base::stop_forwarding_cancel() noexcept {
     std::uint32_t seen = cancel_.fetch_and(~(k_forwarding | k_awaiting | k_may_leave), memory_order_seq_cst);
     // Acquire: what the holder did with awaiting_ comes before the next target is written there.
     for (back_off wait; (seen & k_locked) != 0; seen = cancel_.load(memory_order_acquire)) {
         wait.pause();
+    }
+    if ((seen & k_passed_on) == 0) {
+        return false;
+    }
+    cancel_.fetch_and(~k_passed_on, memory_order_relaxed);
+    return true;
+}
+
+// Under the lock: who has found the awaited one not done yet may just be leaving the request there. Who comes later finds it
+// done, and comes back to this task.
+void task_base::take_up_request_of(shared_state_base& awaited) noexcept {
+    if (!awaited.is_task() || awaited.was_cancelled()) {
+        return;
+    }
+    bool left_there = false;
+    {
+        cancel_lock const lock(static_cast<task_base&>(awaited));
+        left_there = (lock.bits() & k_requested) != 0;
+    }
+    if (left_there) {
+        rearm_cancel();
     }
 }
 
@@ -484,6 +529,7 @@ void task_base::forward_pending_cancel(shared_state_base& target) noexcept {
     if (target.request_cancel(reason_of_request())) {
         cancel_lock lock(*this);
         lock.clear(k_requested);
+        lock.set(k_passed_on);
     }
 }
 

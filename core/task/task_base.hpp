@@ -135,8 +135,8 @@ public:
     /// For a scope that made one request of its own since it saw `at_entry` of them: takes that back, and with it the
     /// request itself unless others made one. True if others did.
     bool take_back_own_request(unsigned at_entry, bool pending_at_entry) noexcept;
-    /// Makes a request that was delivered already pending again.
-    void rearm_cancel() noexcept { keep_request(); }
+    /// For the task itself: makes a request that was delivered already pending again.
+    void rearm_cancel() noexcept;
     /// For the task itself: clears the request and throws it.
     [[noreturn]] void deliver_cancel();
     /// Every suspension point throws from now on.
@@ -146,7 +146,11 @@ public:
 
     /// For the task itself: while it waits for `target`, a request goes to `target`. False if a request is pending.
     bool start_forwarding_cancel(shared_state_base& target) noexcept;
-    void stop_forwarding_cancel() noexcept;
+    /// True if a request was passed on meanwhile: then call take_up_request_of() when the awaited one is done.
+    [[nodiscard]] bool stop_forwarding_cancel() noexcept;
+    /// For the task itself: if a request that it passed on has not been delivered to `awaited`, which has ended with a result
+    /// all the same, it is this task's again.
+    void take_up_request_of(shared_state_base& awaited) noexcept;
     /// For the task itself, which has passed its cancellation on to `target`: waits for the end of that, and no request
     /// ends the wait. False if `target` waits for this task in turn: then it is left, if it `may_be_left`; else one of the
     /// others in that circle leaves.
@@ -163,8 +167,8 @@ public:
     void run_in_place_for(task_base& awaiter) noexcept {
         awaiter_in_place_ = &awaiter;
         run();
-        if (std::exchange(awaiter_in_place_, nullptr) == nullptr) {
-            awaiter.stop_forwarding_cancel();
+        if (std::exchange(awaiter_in_place_, nullptr) == nullptr && awaiter.stop_forwarding_cancel()) {
+            awaiter.take_up_request_of(*this);
         }
     }
     /// For the task itself, before each suspension.
@@ -314,7 +318,8 @@ private:
     //   k_forwarding   it waits for *awaiting_, to which requests go
     //   k_awaiting     it waits for *awaiting_, to which a request has gone; more of them stay here
     //   k_may_leave    with either: break_circle() may end the wait
-    // These three are set by the task itself, never while somebody holds the lock, after it has written awaiting_; cleared
+    //   k_passed_on    a request has gone to *awaiting_ during this wait
+    // The first three are set by the task itself, never while somebody holds the lock, after it has written awaiting_; cleared
     // by it at any time, whereupon it waits for a holder of the lock: that one may still be about to take its reference to
     // *awaiting_. So a join costs two read-modify-writes, not four.
     //
@@ -327,19 +332,19 @@ private:
     static constexpr std::uint32_t k_forwarding = 8;
     static constexpr std::uint32_t k_awaiting = 16;
     static constexpr std::uint32_t k_may_leave = 32;
-    static constexpr std::uint32_t k_one_request = 64;
-    static constexpr unsigned k_count_shift = 6;
+    static constexpr std::uint32_t k_passed_on = 64;
+    static constexpr std::uint32_t k_one_request = 128;
+    static constexpr unsigned k_count_shift = 7;
 
     class cancel_lock;
 
     enum class cancel_result : std::uint8_t { done_already, delivered, kept, forward };
-    cancel_result request_cancel_here(cancel_reason const& reason, state_ptr<shared_state_base>& forward_to) noexcept;
+    cancel_result request_cancel_here(cancel_reason const& reason, bool again,
+                                      state_ptr<shared_state_base>& forward_to) noexcept;
     void keep_reason_of(cancel_reason const& reason) noexcept;  // under the lock
     // Of this task and of all that wait below it on this stack: calls their hooks, and lets them forward from now on.
     void run_hooks_and_publish_awaiters() noexcept;
     void call_hook() noexcept;
-    /// A request that could not be passed on stays here.
-    void keep_request() noexcept;
     bool say_what_is_awaited(shared_state_base& target, std::uint32_t how, std::uint32_t unless) noexcept;
     state_ptr<task_base> awaited_task() noexcept;
     bool is_in_circle() noexcept;

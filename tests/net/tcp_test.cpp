@@ -23,11 +23,13 @@
 #include <thread>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -326,17 +328,38 @@ TEST(tcp, a_pending_cancellation_is_thrown_before_anything_is_read) {
 }
 
 // A listener whose queue is full answers no more connections.
-struct full_listener {
-    net::tcp_listener listener{"127.0.0.1", 0, net::listen_options{.backlog = 0}};
-    std::vector<coir::test::raw_client> fillers;
+class full_listener {
+public:
+    full_listener() {
+        sockaddr_in at{};
+        at.sin_family = AF_INET;
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof at;
+        EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr const*>(&at), sizeof at), 0);
+        EXPECT_EQ(::listen(fd_, 0), 0);
+        EXPECT_EQ(::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size), 0);
+        port_ = ntohs(at.sin_port);
+        filler_.emplace(port_);
+        // The kernel queues it behind the client's back.
+        pollfd queue{fd_, POLLIN, 0};
+        EXPECT_EQ(::poll(&queue, 1, -1), 1);
+    }
+    full_listener(full_listener const&) = delete;
+    full_listener& operator=(full_listener const&) = delete;
+    ~full_listener() { ::close(fd_); }
 
-    full_listener() { fillers.emplace_back(listener.port()); }
+    std::uint16_t port() const { return port_; }
+
+private:
+    int const fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    std::uint16_t port_ = 0;
+    std::optional<coir::test::raw_client> filler_;
 };
 
 TEST(tcp, cancellation_ends_a_connect) {
     on_one_and_four_workers([] {
         full_listener full;
-        auto connecting = coir::spawn([&] { return net::connect("127.0.0.1", full.listener.port()); });
+        auto connecting = coir::spawn([&] { return net::connect("127.0.0.1", full.port()); });
         yield_until_waiting(connecting);
         connecting.cancel();
         EXPECT_THROW(connecting.get(), coir::cancelled);
@@ -346,12 +369,11 @@ TEST(tcp, cancellation_ends_a_connect) {
 TEST(tcp, connect_gives_up_at_its_timeout) {
     on_one_and_four_workers([] {
         full_listener full;
-        EXPECT_THROW(net::connect("127.0.0.1", full.listener.port(), net::connect_options{.timeout = 20ms}),
+        EXPECT_THROW(net::connect("127.0.0.1", full.port(), net::connect_options{.timeout = 20ms}),
                      coir::timeout_error);
     });
     full_listener full;
-    EXPECT_THROW(net::connect("127.0.0.1", full.listener.port(), net::connect_options{.timeout = 20ms}),
-                 coir::timeout_error);
+    EXPECT_THROW(net::connect("127.0.0.1", full.port(), net::connect_options{.timeout = 20ms}), coir::timeout_error);
 }
 
 // A port that nobody listens on, and nobody can as long as it lives: a socket is bound to it.

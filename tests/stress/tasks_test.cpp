@@ -7,6 +7,7 @@
 #include "tests/support/stress.hpp"
 
 #include <coir/core/task/future.hpp>
+#include <coir/core/task/gather.hpp>
 #include <coir/core/task/task_group.hpp>
 #include <coir/core/task/timeout.hpp>
 #include <coir/sync/event.hpp>
@@ -151,6 +152,39 @@ TEST_F(tasks, every_one_that_is_cancelled_at_random_ends) {
                 t.wait();
             }
             EXPECT_EQ(ended, 300);
+        });
+    }
+}
+
+// Nobody cancels a second time. Who went on in time waits for what never comes.
+TEST_F(tasks, one_cancellation_at_the_end_of_what_is_awaited_is_enough) {
+    while (another_round(20, 200)) {
+        run(runtime_options{.workers = workers()}, [seed = random()()] {
+            std::mt19937_64 local(seed);
+            for (int i = 0; i < 200; ++i) {
+                event never;
+                promise<int> result;
+                auto first = result.get_future();
+                std::vector<task<int>> chain(1 + local() % 3);
+                for (std::size_t link = 0; link < chain.size(); ++link) {
+                    chain[link] = spawn([&, link] {
+                        int const value = link == 0 ? first.get() : chain[link - 1].get();
+                        if (link == chain.size() - 1) {
+                            never.wait();
+                        }
+                        return value;
+                    });
+                }
+                for (std::uint64_t turns = local() % 3; turns != 0; --turns) {
+                    yield();
+                }
+                auto setter = spawn([&result] { result.try_set_value(1); });
+                EXPECT_TRUE(chain.back().cancel());
+                EXPECT_THROW(chain.back().get(), cancelled);
+                setter.get();
+                gather_settled(chain);
+                ASSERT_EQ(current_task().cancelling(), 0U);  // by the end of a deadlock
+            }
         });
     }
 }

@@ -16,12 +16,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace coir {
@@ -684,6 +687,108 @@ TEST(cancel, circle_with_a_task_that_runs_in_the_place_of_another_ends) {
             EXPECT_TRUE(upper.cancelled());
         }
     });
+}
+
+// A future that gets its result when somebody is about to cancel it.
+class late_result final : public detail::future_state<int> {
+public:
+    explicit late_result(std::function<void()> after_it) : future_state(1), after_it_(std::move(after_it)) {}
+
+    bool request_cancel(detail::cancel_reason /*reason*/) noexcept override {
+        try_set_value(7);
+        after_it_();
+        return false;
+    }
+
+private:
+    std::function<void()> const after_it_;
+};
+
+// The last of a chain of tasks awaits a future, and when the cancellation of the first one gets there all have gone on.
+TEST(cancel, reaches_who_has_meanwhile_gone_on_to_another_wait) {
+    for (std::size_t const length : {1U, 2U, 3U}) {
+        run(runtime_options{.workers = 4}, [length] {
+            event never;
+            std::atomic<bool> has_gone_on{false};
+            std::vector<task<int>> chain(length);
+            auto const wait_for_first = [&] {
+                while (!has_gone_on || !test::is_waiting(chain.back())) {
+                    std::this_thread::yield();
+                }
+            };
+            future<int> late(detail::state_ptr<detail::future_state<int>>::adopt(new late_result(wait_for_first)));
+            for (std::size_t i = 0; i < length; ++i) {
+                chain[i] = spawn([&, i] {
+                    int const value = i == 0 ? late.get() : chain[i - 1].get();
+                    if (i == length - 1) {
+                        has_gone_on = true;
+                        never.wait();
+                    }
+                    return value;
+                });
+                yield_until_waiting(chain[i]);
+            }
+            std::thread canceller([&] { EXPECT_TRUE(chain.back().cancel()); });
+            EXPECT_THROW(chain.back().get(), cancelled);
+            EXPECT_EQ(current_task().cancelling(), 0u);  // nor did the end of a deadlock do it
+            canceller.join();
+        });
+    }
+}
+
+// A task that is awaited has its value already when the cancellation of the others gets there, and ends with it.
+TEST(cancel, that_what_is_awaited_need_not_notice_any_more_is_thrown_in_the_awaiter) {
+    for (std::size_t const length : {2U, 3U}) {
+        for (bool const awaits_after_its_cancellation : {false, true}) {
+            run(runtime_options{.workers = 4}, [length, awaits_after_its_cancellation] {
+                event never;
+                event may_await;
+                std::atomic<bool> has_value{false};
+                std::atomic<bool> may_end{false};
+                std::vector<task<int>> chain(length);
+                auto const wait_for_value = [&] {
+                    while (!has_value) {
+                        std::this_thread::yield();
+                    }
+                };
+                future<int> late(detail::state_ptr<detail::future_state<int>>::adopt(new late_result(wait_for_value)));
+                for (std::size_t i = 0; i < length; ++i) {
+                    chain[i] = spawn([&, i] {
+                        if (i == 0) {
+                            int const value = late.get();
+                            has_value = true;
+                            while (!may_end) {
+                                std::this_thread::yield();
+                            }
+                            return value;
+                        }
+                        if (i == length - 1 && awaits_after_its_cancellation) {
+                            cancel_shield const shield;
+                            may_await.wait();
+                        }
+                        int const value = chain[i - 1].get();
+                        if (i == length - 1) {
+                            EXPECT_EQ(value, 7);
+                            never.wait();
+                        }
+                        return value;
+                    });
+                    yield_until_waiting(chain[i]);
+                }
+                std::thread canceller([&] {
+                    EXPECT_TRUE(chain.back().cancel());
+                    may_await.set();
+                    if (awaits_after_its_cancellation) {
+                        wait_for_value();
+                    }
+                    may_end = true;
+                });
+                EXPECT_THROW(chain.back().get(), cancelled);
+                EXPECT_EQ(current_task().cancelling(), 0u);
+                canceller.join();
+            });
+        }
+    }
 }
 
 TEST(cancel, shutdown_throws_at_every_suspension_point) {

@@ -448,11 +448,11 @@ TEST(process_pool_mailbox, worker_that_has_answered_in_time_is_not_killed_for_wh
     process_pool_executor pool({.max_workers = 1});
     int const number = pool.submit<&test::own_number>().get();
     wait_until_idle(pool);
+    auto const ended = pool.stats().completed + 1;
     waiter_without_a_worker waiter(home, [&] {
         // The limit is the job's as well, which answers as soon as somebody waits for it.
         return with_timeout(std::chrono::seconds(3), [&] { return pool.submit<&answer_at_bell>(0); });
     });
-    auto const ended = pool.stats().completed + 1;
     while (pool.stats().completed != ended && pool.stats().cancelled == 0) {
         std::this_thread::yield();
     }
