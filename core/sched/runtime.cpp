@@ -51,17 +51,21 @@ void runtime::shutdown() {
     scheduler_->shut_down();
 }
 
-void runtime::throw_if_deadlocked() const {
-    if (auto report = scheduler_->deadlock_report()) {
+std::uint64_t runtime::deadlocks() const {
+    return scheduler_->deadlocks();
+}
+
+void runtime::throw_if_deadlocked(std::uint64_t before) const {
+    if (auto report = scheduler_->deadlock_since(before)) {
         throw deadlock_error(*report);
     }
 }
 
-void runtime::throw_if_unaware_of_deadlock(detail::task_base& ended) const {
+void runtime::throw_if_unaware_of_deadlock(detail::task_base& ended, std::uint64_t before) const {
     if (ended.cancel_is_pending() && !ended.has_error()) {
         detail::cancel_reason const reason = ended.reason_of_request();
         if (reason != nullptr && *reason == detail::k_deadlock_reason) {
-            throw_if_deadlocked();
+            throw_if_deadlocked(before);
         }
     }
 }

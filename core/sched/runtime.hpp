@@ -12,6 +12,7 @@
 #include <coir/core/task/task.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,8 +38,9 @@ public:
     /// and nobody can wake one: they are cancelled then.
     template <class F, class... Args>
     decltype(auto) block_on(F&& f, Args&&... args) {
+        std::uint64_t const before = deadlocks();
         auto main = spawn(std::forward<F>(f), std::forward<Args>(args)...);
-        return get_or_throw_deadlock(main);
+        return get_or_throw_deadlock(main, before);
     }
 
     /// Starts `f(args...)`, from any thread; see coir::spawn. Throws no_running_runtime after shutdown().
@@ -70,24 +72,26 @@ public:
     /// The runtime of the calling task. Throws no_running_runtime outside of one.
     static runtime& current();
 
-    /// The result of a task of this runtime; deadlock_error if it was a deadlock that cancelled it. Also if it has not noticed:
-    /// others end by that cancellation too, and may have ended what it waited for before it saw its own.
+    /// The result of a task of this runtime, which had found `before` deadlocks when the task began; deadlock_error if it was a
+    /// deadlock that cancelled it. Also if it has not noticed: others end by that cancellation too, and may have ended what it
+    /// waited for before it saw its own.
     template <class R>
-    R get_or_throw_deadlock(task<R>& awaited) {
+    R get_or_throw_deadlock(task<R>& awaited, std::uint64_t before = 0) {
         try {
             awaited.state()->join();
-            throw_if_unaware_of_deadlock(*awaited.state());
+            throw_if_unaware_of_deadlock(*awaited.state(), before);
             return awaited.get();
         } catch (cancelled const&) {
-            throw_if_deadlocked();
+            throw_if_deadlocked(before);
             throw;
         }
     }
 
 private:
     detail::scheduler& home() const noexcept { return *scheduler_; }
-    void throw_if_deadlocked() const;
-    void throw_if_unaware_of_deadlock(detail::task_base& ended) const;
+    std::uint64_t deadlocks() const;
+    void throw_if_deadlocked(std::uint64_t before) const;
+    void throw_if_unaware_of_deadlock(detail::task_base& ended, std::uint64_t before) const;
 
     struct destroyer {
         void operator()(detail::scheduler* s) const noexcept;

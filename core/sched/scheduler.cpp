@@ -277,22 +277,29 @@ std::size_t scheduler::live_count() noexcept {
 }
 
 void scheduler::break_deadlock() noexcept {
+    runtime_stats const until_now = stats();
+    std::uint64_t const moves = until_now.tasks_spawned + until_now.tasks_resumed;
     {
         std::lock_guard const guard(deadlock_lock_);
-        if (deadlock_) {
+        if (deadlocks_ != 0 && moves == moves_until_deadlock_) {
             return;
         }
-        deadlock_.emplace();
+        ++deadlocks_;
+        moves_until_deadlock_ = moves;
     }
     try {
         std::string report = "all tasks wait, and nobody can wake one of them" + describe_waits(*this);
-        std::fprintf(stderr, "coir: %s\n", report.c_str());
         auto tasks = live_tasks();
         // The oldest first: the main task, whose request goes to what it waits for before anything else has an end.
         std::sort(tasks.begin(), tasks.end(), [](auto const& a, auto const& b) { return a->id() < b->id(); });
+        bool is_news = false;  // a task may catch each cancellation, and wait once more
         {
             std::lock_guard const guard(deadlock_lock_);
-            deadlock_->swap(report);
+            is_news = report != deadlock_report_;
+            deadlock_report_ = report;
+        }
+        if (is_news) {
+            std::fprintf(stderr, "coir: %s\n", report.c_str());
         }
         auto const reason = keep_reason(k_deadlock_reason);
         for (auto const& task : tasks) {
@@ -300,13 +307,22 @@ void scheduler::break_deadlock() noexcept {
         }
     } catch (std::bad_alloc const&) {
         std::fputs("coir: all tasks wait, and nobody can wake one of them (no memory for more)\n", stderr);
+        {
+            std::lock_guard const guard(deadlock_lock_);
+            deadlock_report_.clear();
+        }
         cancel_live_tasks([](task_base& task) noexcept { task.request_cancel(nullptr); });
     }
 }
 
-std::optional<std::string> scheduler::deadlock_report() const {
+std::uint64_t scheduler::deadlocks() const {
     std::lock_guard const guard(deadlock_lock_);
-    return deadlock_;
+    return deadlocks_;
+}
+
+std::optional<std::string> scheduler::deadlock_since(std::uint64_t before) const {
+    std::lock_guard const guard(deadlock_lock_);
+    return deadlocks_ > before ? std::optional(deadlock_report_) : std::nullopt;
 }
 
 bool scheduler::all_kept_down::all_rest() const noexcept {

@@ -112,11 +112,12 @@ public:
     /// How many runtimes of the process live.
     static std::size_t live_count() noexcept;
 
-    /// outlook::deadlock was seen: makes the report and cancels all tasks. Only the first time; afterwards the program has
-    /// to look after itself.
+    /// outlook::deadlock was seen: makes the report and cancels all tasks. Once; again when some task has run since.
     void break_deadlock() noexcept;
-    /// The report, if there was a deadlock.
-    std::optional<std::string> deadlock_report() const;
+    /// How many there have been.
+    std::uint64_t deadlocks() const;
+    /// The report of the last one, if there were more than `before`.
+    std::optional<std::string> deadlock_since(std::uint64_t before) const;
 
     /// While it lives, no worker that rests gets up. So if all of them rest, no task moves, and what tasks wait for can be
     /// read where it lies. Not for workers, and not for long.
@@ -214,7 +215,9 @@ private:
     std::atomic<bool> kept_down_{false};
     std::mutex keep_down_lock_;
     spin_mutex mutable deadlock_lock_;
-    std::optional<std::string> deadlock_;  // under deadlock_lock_
+    std::uint64_t deadlocks_ = 0;             // under deadlock_lock_, as all about them
+    std::uint64_t moves_until_deadlock_ = 0;  // of tasks: see break_deadlock()
+    std::string deadlock_report_;
     std::mutex attachment_lock_;
     void end_attachments();
     attachment attachment_;

@@ -5,7 +5,6 @@
 #include <coir/testing.hpp>
 
 #include "tests/support/nothing_left.hpp"
-#include "tests/support/running.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -166,6 +165,59 @@ TEST(deadlock, is_thrown_by_block_on) {
     }),
                  coir::deadlock_error);
     EXPECT_EQ(home.block_on([] { return 3; }), 3);
+}
+
+TEST(deadlock, each_of_a_runtime_is_found_and_thrown_where_it_happened) {
+    for (auto const& options : k_variants) {
+        coir::runtime home(options);
+        auto const wait_in_vain = [] {
+            coir::event never;
+            never.wait();
+        };
+        for (int round = 0; round < 3; ++round) {
+            EXPECT_THROW(home.block_on(wait_in_vain), coir::deadlock_error);
+            EXPECT_THROW(home.block_on([] {
+                coir::current_task().cancel("by itself");
+                coir::yield();
+            }),
+                         coir::cancelled);
+            EXPECT_EQ(home.block_on([] { return 3; }), 3);
+        }
+    }
+}
+
+TEST(deadlock, of_a_task_that_has_caught_the_cancellation_of_one_is_found_too) {
+    for (auto const& options : k_variants) {
+        EXPECT_THAT(deadlock_of(options,
+                                [] {
+                                    coir::event first;
+                                    coir::event second;
+                                    EXPECT_THROW(first.wait(), coir::cancelled);
+                                    EXPECT_THROW(second.wait(), coir::cancelled);
+                                    coir::mutex third;
+                                    third.lock();
+                                    third.lock();
+                                }),
+                    HasSubstr("a mutex"));
+    }
+}
+
+// Whoever does not notice that it was cancelled because all that it waited for has ended hands that on.
+TEST(deadlock, is_thrown_whichever_task_of_a_chain_notices_it) {
+    for (unsigned seed = 1; seed <= 20; ++seed) {
+        EXPECT_THAT(deadlock_of(runtime_options{.seed = seed},
+                                [] {
+                                    coir::mutex m;
+                                    spawn([&m] {
+                                        std::lock_guard const lock(m);
+                                        coir::scope([&m](coir::task_group& group) {
+                                            group.spawn([&m] { std::lock_guard const second(m); });
+                                        });
+                                    }).get();
+                                }),
+                    HasSubstr("a mutex"))
+            << seed;
+    }
 }
 
 TEST(deadlock, a_plain_thread_that_may_still_wake_somebody_prevents_the_verdict) {
