@@ -41,7 +41,7 @@ constexpr std::uint64_t k_seeded_yield_every = 4;
 }  // namespace
 
 task_base* worker::end_of_stretch() noexcept {
-    if (eager_caller_ != nullptr) [[unlikely]] {
+    if (eager_callers_ != nullptr) [[unlikely]] {
         return take_eager_caller();
     }
     if (seeded_) [[unlikely]] {
@@ -367,11 +367,11 @@ bool worker::has_work_for_others() noexcept {
         look_at_next_turn();
         return true;
     }
-    return !queue_.owner().empty() || !home_.global_queue().empty() || eager_caller_ != nullptr;
+    return !queue_.owner().empty() || !home_.global_queue().empty() || eager_callers_ != nullptr;
 }
 
 bool worker::may_linger() noexcept {
-    if (seeded_ || anything_to_do() || eager_caller_ != nullptr || expects_events()) {
+    if (seeded_ || anything_to_do() || eager_callers_ != nullptr || expects_events()) {
         return false;
     }
     counters_.looks.add(1);  // there is nothing else to look after: who lingers does not keep the worker from anybody

@@ -176,9 +176,6 @@ void worker::after_switch() noexcept {
         push_queue(*after_task_);
         wake_if_anybody_sleeps();
         break;
-    case after::hold_task:
-        hold_eager_caller(*after_task_);
-        break;
     case after::publish_task:
         COIR_FAULT_DELAY(delay_publish);
         if (after_task_->state_of_run() == task_base::run_state::started_on_strand) [[unlikely]] {
@@ -323,23 +320,21 @@ void worker::run_eagerly(worker* self, task_base& task) {
         caller.strand().push_front(caller);
         switch_to(self, self->idle_fibers_.pop(), after::nothing, nullptr);
     } else {
-        switch_to(self, self->idle_fibers_.pop(), after::hold_task, &caller);
+        eager_caller here{caller, self->eager_callers_};
+        self->eager_callers_ = &here;
+        self->until_clock_ = 1;
+        switch_to(self, self->idle_fibers_.pop(), after::nothing, nullptr);
     }
-}
-
-void worker::hold_eager_caller(task_base& caller) noexcept {
-    caller.queue_next = std::exchange(eager_caller_, &caller);
-    until_clock_ = 1;
 }
 
 task_base* worker::take_eager_caller() noexcept {
-    task_base* const caller = eager_caller_;
-    eager_caller_ = caller->queue_next;
+    task_base& caller = eager_callers_->task;
+    eager_callers_ = eager_callers_->outer;
     until_clock_ = 1;
-    if (caller->state_of_run() == task_base::run_state::started_in_place) {
-        caller->in_place_ready_.store(true, memory_order_relaxed);
+    if (caller.state_of_run() == task_base::run_state::started_in_place) {
+        caller.in_place_ready_.store(true, memory_order_relaxed);
     }
-    return caller;
+    return &caller;
 }
 
 // A task counts on a stack of the runtime's size: three quarters of it must be left here. (Otherwise each task of a long

@@ -219,9 +219,6 @@ void scheduler::make_ready(task_base& task) noexcept {
 
 void scheduler::push_from_outside(task_base& task) noexcept {
     foreign_waker const here_until_the_end(*this);
-    if (task.state_of_run() == task_base::run_state::started_in_place) {
-        task.in_place_ready_.store(true, memory_order_release);
-    }
     push_global(task);
     wake_a_sleeper();
 }

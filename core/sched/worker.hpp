@@ -179,7 +179,7 @@ private:
     // How often a task that awaits others in its own place asks the clock whether anybody should have a turn.
     static constexpr unsigned k_in_place_between_checks = 64;
 
-    enum class after : std::uint8_t { nothing, requeue_task, hold_task, publish_task, keep_fiber, end_fiber };
+    enum class after : std::uint8_t { nothing, requeue_task, publish_task, keep_fiber, end_fiber };
 
     void take_this_thread() noexcept;
     static void leave_this_thread() noexcept;
@@ -212,7 +212,11 @@ private:
     COIR_NOINLINE bool others_are_due() noexcept;
     bool has_room_in_place() const noexcept;
     bool take_ready_entry(task_base& task) noexcept;
-    void hold_eager_caller(task_base& caller) noexcept;
+    // Waits for an eager task to suspend. On its own stack: a stale entry of it may still link through its record.
+    struct eager_caller {
+        task_base& task;
+        eager_caller* outer;
+    };
     COIR_NOINLINE void requeue_special(task_base& task) noexcept;
     COIR_NOINLINE void pass_turn(task_base& leaving) noexcept;
     void keep_idle(fiber& f) noexcept;
@@ -301,10 +305,10 @@ private:
     task_base* after_task_ = nullptr;
     after after_ = after::nothing;
     bool searching_ = false;
-    bool gathers_ = false;               // what becomes ready now is what this worker runs next
-    unsigned until_clock_ = 1;           // tasks until the next look at the clock
-    task_base* eager_caller_ = nullptr;  // waits for an eager task to suspend; those of the outer ones behind it
-    unsigned slice_ = 0;                 // tasks until the next look at timers, poller and injector
+    bool gathers_ = false;                   // what becomes ready now is what this worker runs next
+    unsigned until_clock_ = 1;               // tasks until the next look at the clock
+    eager_caller* eager_callers_ = nullptr;  // the innermost
+    unsigned slice_ = 0;                     // tasks until the next look at timers, poller and injector
     clock::time_point last_look_;
     unsigned until_turn_check_ = k_in_place_between_checks;
     clock::time_point last_turn_;

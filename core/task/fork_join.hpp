@@ -108,7 +108,7 @@ auto fork_all(std::index_sequence<I...>, First&& f, Rest&&... g)
 /// worker takes meanwhile. A call that suspends lets the others run as tasks of their own. On a strand, all run one after
 /// another.
 ///
-/// Nothing is allocated, and no stack is used, but for calls that others take. Where a call runs as a task of its own,
+/// Nothing is allocated, and no stack is used, but for calls that others take and results of more than 256 bytes. Where a call runs as a task of its own,
 /// current_task() is that one, a child of the caller, with a stack of the same size; its context variables are the caller's,
 /// and what is set in them is not seen by the caller. So let the calls leave them as they are. A generator's body may yield
 /// from the first call only.
@@ -170,7 +170,7 @@ inline constexpr bool k_can_reduce = false;
 template <class T, class I, class Map, class Combine>
     requires std::is_invocable_v<Map, I>
 inline constexpr bool k_can_reduce<T, I, Map, Combine> =
-    std::is_invocable_r_v<T, Combine, T, std::invoke_result_t<Map, I>>;
+    std::is_invocable_r_v<T, Combine, T, std::invoke_result_t<Map, I>> && std::is_invocable_r_v<T, Combine, T, T>;
 
 }  // namespace detail
 
@@ -202,10 +202,13 @@ std::decay_t<T> parallel_reduce(First first, Last last, std::size_t grain, T&& i
         detail::check_loop(grain);
         auto [begin, end] = detail::as_range(first, last);
         constexpr bool callable = detail::k_can_reduce<std::decay_t<T>, decltype(begin), Map&, Combine&>;
-        static_assert(callable,
-                      "coir::parallel_reduce: combine(sum, map(i)) must be possible, and give a sum of identity's "
-                      "type");
-        if constexpr (callable) {
+        static_assert(
+            callable,
+            "coir::parallel_reduce: combine(sum, map(i)) and combine(sum, sum) must be possible, and give a sum of "
+            "identity's type");
+        constexpr bool copyable = std::copyable<std::decay_t<T>>;
+        static_assert(copyable, "coir::parallel_reduce: identity's type must be copyable, and assignable");
+        if constexpr (callable && copyable) {
             using loop =
                 detail::reduction<std::decay_t<T>, std::remove_reference_t<Map>, std::remove_reference_t<Combine>>;
             return detail::run_loop(loop{grain, neutral, map, combine}, begin, detail::count_from(begin, end));

@@ -31,7 +31,7 @@ concept counted = index_number<I> || std::random_access_iterator<I>;
 
 // Without overflow: there may be more numbers from the lowest to the highest of a type than the type can count.
 template <counted I>
-std::size_t count_from(I first, I last) noexcept {
+std::size_t count_from(I first, I last) {
     if constexpr (std::integral<I>) {
         using bits = std::make_unsigned_t<I>;
         return static_cast<bits>(static_cast<bits>(last) - static_cast<bits>(first));
@@ -40,7 +40,7 @@ std::size_t count_from(I first, I last) noexcept {
     }
 }
 template <counted I>
-I advanced_by(I first, std::size_t count) noexcept {
+I advanced_by(I first, std::size_t count) {
     if constexpr (std::integral<I>) {
         using bits = std::make_unsigned_t<I>;
         return static_cast<I>(static_cast<bits>(static_cast<bits>(first) + static_cast<bits>(count)));
@@ -106,38 +106,37 @@ public:
     using value_type = typename Loop::value_type;
 
     loop_half(Loop const& loop, I begin, std::size_t size)
-        : fork_record(&run_it), first(std::move(begin)), count(size), loop_(loop) {}
+        : fork_record(&run_it), first(std::move(begin)), count_(size), loop_(loop) {}
 
     /// It is on the fork stack, or with whoever has taken it from there.
-    bool is_put_off() const noexcept { return count != 0; }
-    /// It was taken back, and is worked at: its frame keeps the value of the left half meanwhile.
-    void keep_left(value_type&& left) {
-        count = 0;
-        value_.emplace(std::move(left));
-    }
+    bool is_put_off() const noexcept { return count_ != 0; }
+    /// It was taken back: how many calls are its frame's to make.
+    std::size_t take_count() noexcept { return std::exchange(count_, 0); }
+    /// For as long as these are made, the value of the left half.
+    void keep_left(value_type&& left) { value_.emplace(std::move(left)); }
     value_type take_left() { return value_.take(); }
     /// Another worker has run it.
     value_type take_right() {
-        count = 0;
+        count_ = 0;
         if (error) [[unlikely]] {
             std::rethrow_exception(error);
         }
         return value_.take();
     }
 
-    I first;
-    std::size_t count;
+    I const first;
 
 private:
     static void run_it(fork_record& self) noexcept {
         auto& half = static_cast<loop_half&>(self);
         try {
-            half.value_.emplace(run_loop(half.loop_, half.first, half.count));
+            half.value_.emplace(run_loop(half.loop_, half.first, half.count_));
         } catch (...) {
             half.error = std::current_exception();
         }
     }
 
+    std::size_t count_;
     Loop const& loop_;
     result_slot<value_type> value_;
 };
@@ -206,8 +205,8 @@ COIR_NOINLINE typename Loop::value_type run_halves(Loop const& loop, I first, st
                     value = loop.join(half.take_left(), std::move(value));
                     halves.pop();
                 } else if (take_back(place, half)) {
+                    count = half.take_count();
                     first = half.first;
-                    count = half.count;
                     if (count > loop.grain) {
                         half.keep_left(std::move(value));
                         break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: coir::parallel_reduce: combine(sum, map(i)) must be possible
+// expect: coir::parallel_reduce: combine(sum, map(i)) and combine(sum, sum) must be possible
 #include <coir/core/task/fork_join.hpp>
 #include <functional>
 

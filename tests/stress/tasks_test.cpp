@@ -6,6 +6,7 @@
 #include "tests/support/running.hpp"
 #include "tests/support/stress.hpp"
 
+#include <coir/core/sched/blocking.hpp>
 #include <coir/core/task/future.hpp>
 #include <coir/core/task/gather.hpp>
 #include <coir/core/task/task_group.hpp>
@@ -186,6 +187,33 @@ TEST_F(tasks, one_cancellation_at_the_end_of_what_is_awaited_is_enough) {
                 ASSERT_EQ(current_task().cancelling(), 0U);  // by the end of a deadlock
             }
         });
+    }
+}
+
+// The caller of the eager one runs in the place of another task, and has a stale entry in a queue, perhaps that of all workers.
+TEST_F(tasks, those_in_place_that_block_and_start_eager_ones_end) {
+    constexpr int k_clients = 16;
+    constexpr int k_calls = 100;
+    while (another_round(30, k_clients * k_calls)) {
+        std::atomic<int> ran{0};
+        run(runtime_options{.workers = workers()}, [&] {
+            std::vector<task<void>> clients;
+            for (int c = 0; c < k_clients; ++c) {
+                clients.push_back(spawn([&] {
+                    for (int i = 0; i < k_calls; ++i) {
+                        spawn([&] {
+                            blocking([] { std::this_thread::sleep_for(std::chrono::microseconds(20)); });
+                            spawn(task_options{.eager = true}, [&ran] {
+                                yield();
+                                ++ran;
+                            }).get();
+                        }).get();
+                    }
+                }));
+            }
+            gather(clients);
+        });
+        EXPECT_EQ(ran, k_clients * k_calls);
     }
 }
 

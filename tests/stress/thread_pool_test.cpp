@@ -25,6 +25,28 @@ struct totals {
     std::atomic<int> refused{0};
 };
 
+// The task that awaits the job runs in the place of another one, and has a stale entry in a queue when the pool's thread wakes it.
+TEST_F(thread_pool_stress, jobs_awaited_by_tasks_in_place_wake_them_once) {
+    constexpr int k_clients = 16;
+    constexpr int k_jobs = 500;
+    while (another_round(60, k_clients * k_jobs)) {
+        thread_pool_executor pool({.max_workers = 4});
+        std::atomic<int> ran{0};
+        run(runtime_options{.workers = workers()}, [&] {
+            std::vector<task<void>> clients;
+            for (int c = 0; c < k_clients; ++c) {
+                clients.push_back(spawn([&] {
+                    for (int i = 0; i < k_jobs; ++i) {
+                        spawn([&] { run_in_executor(pool, [&ran] { ++ran; }).get(); }).get();
+                    }
+                }));
+            }
+            gather(clients);
+        });
+        EXPECT_EQ(ran, k_clients * k_jobs);
+    }
+}
+
 // One submitter: cancels some of its jobs at once, awaits the others; every job ends in exactly one way.
 void submit_many(thread_pool_executor& pool, totals& sum, unsigned seed, int count) {
     std::minstd_rand random(seed);

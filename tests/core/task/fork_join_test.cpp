@@ -8,13 +8,17 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <compare>
+#include <cstddef>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -584,6 +588,79 @@ TEST(parallel_for, a_call_that_waits_for_a_later_one_lets_it_run) {
             done[i].set();
         });
         EXPECT_TRUE(done[0].is_set());
+    });
+}
+
+// An iterator that cannot be assigned or copied any more at some point.
+class tiring_iterator {
+public:
+    using iterator_category = std::random_access_iterator_tag;
+    using value_type = int;
+    using difference_type = std::ptrdiff_t;
+    using reference = int;
+    using pointer = void;
+
+    tiring_iterator() = default;
+    tiring_iterator(int at, int* copies_left) : at_(at), copies_left_(copies_left) {}
+    tiring_iterator(tiring_iterator const& other) : at_(other.at_), copies_left_(other.copies_left_) { tire(); }
+    tiring_iterator& operator=(tiring_iterator const& other) {
+        at_ = other.at_;
+        copies_left_ = other.copies_left_;
+        tire();
+        return *this;
+    }
+    ~tiring_iterator() = default;
+
+    int operator*() const { return at_; }
+    int operator[](difference_type i) const { return at_ + static_cast<int>(i); }
+    auto operator<=>(tiring_iterator const& other) const { return at_ <=> other.at_; }
+    bool operator==(tiring_iterator const& other) const { return at_ == other.at_; }
+    tiring_iterator& operator+=(difference_type i) {
+        at_ += static_cast<int>(i);
+        return *this;
+    }
+    tiring_iterator& operator-=(difference_type i) { return *this += -i; }
+    tiring_iterator& operator++() { return *this += 1; }
+    tiring_iterator& operator--() { return *this += -1; }
+    tiring_iterator operator++(int) { return std::exchange(*this, *this + 1); }
+    tiring_iterator operator--(int) { return std::exchange(*this, *this - 1); }
+    friend tiring_iterator operator+(tiring_iterator it, difference_type i) { return it += i; }
+    friend tiring_iterator operator+(difference_type i, tiring_iterator it) { return it += i; }
+    friend tiring_iterator operator-(tiring_iterator it, difference_type i) { return it -= i; }
+    friend difference_type operator-(tiring_iterator const& a, tiring_iterator const& b) { return a.at_ - b.at_; }
+
+private:
+    void tire() const {
+        if (copies_left_ != nullptr && --*copies_left_ < 0) {
+            throw failure("tired");
+        }
+    }
+
+    int at_ = 0;
+    int* copies_left_ = nullptr;
+};
+static_assert(std::random_access_iterator<tiring_iterator>);
+
+TEST(parallel_for, failures_of_the_iterator_end_the_loop_and_nothing_else) {
+    run({.workers = 1}, [] {
+        bool has_succeeded = false;
+        for (int copies = 0; !has_succeeded; ++copies) {
+            int left = copies;
+            int outer_calls = 0;
+            fork_join(
+                [&] {
+                    try {
+                        coir::parallel_for(tiring_iterator(0, &left), tiring_iterator(20, &left), 1,
+                                           [](auto const&) {});
+                        has_succeeded = true;
+                    } catch (failure const&) {
+                    }
+                    ++outer_calls;
+                },
+                [&] { ++outer_calls; });
+            EXPECT_EQ(outer_calls, 2);
+            ASSERT_LT(copies, 1000);
+        }
     });
 }
 
