@@ -8,7 +8,9 @@
 #include <coir/core/base/lock.hpp>
 #include <coir/core/task/suspend.hpp>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <shared_mutex>  // std::shared_lock
 
 namespace coir {
@@ -61,13 +63,18 @@ private:
 
     bool lock_until(side wanted, clock::time_point deadline);
     bool try_lock_now(side wanted) noexcept;
-    bool enter_locked(side wanted) noexcept;
+    bool enter_locked(side wanted, detail::task_base const* self) noexcept;
     bool may_enter_locked(side wanted) const noexcept;
+    void let_in_locked(side wanted, std::uint64_t id) noexcept;
     void admit_locked(detail::wake_list& wakes) noexcept;
+    static detail::wait_kind const k_waits;
 
     detail::spin_mutex lock_;  // guards the rest
     std::size_t readers_ = 0;
     bool writer_ = false;
+    // The id of the task that is in as the writer, 0 if a plain thread or nobody is: for reports, which read it without the
+    // lock. Readers are only counted: to name them, each would need an entry in a list.
+    std::atomic<std::uint64_t> holder_{0};
     detail::wait_list waiters_;  // of requests; the first one, if it waits, cannot get in
 };
 

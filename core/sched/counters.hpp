@@ -34,6 +34,7 @@ struct counters {
     counter timers_fired;
     counter io_events;
     counter looks;
+    counter yields_to_nobody;  // turns that the running task kept, as nobody else wanted one
 };
 
 }  // namespace coir::detail

@@ -240,7 +240,9 @@ void worker::yield(worker* self) noexcept {
                 task.suspended_on = self->current;
                 self->set_current(nullptr);
                 switch_to(self, self->idle_fibers_.pop(), after::requeue_task, &task);
+                return;
             }
+            self->counters_.yields_to_nobody.add(1);
             return;
         }
         if (self->is_new(*next)) {

@@ -156,9 +156,10 @@ void monitor::pass_a_tick() noexcept {
 
 void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     std::uint64_t const looks = w.looks();
-    // A blocking section counts as a suspension.
-    std::uint64_t const turns =
-        looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read() + w.section().read();
+    // A blocking section counts as a suspension, and so does a yield that finds nobody. That one is no look: the worker polls
+    // nothing there, and must be looked after all the same.
+    std::uint64_t const turns = looks + w.stats().tasks_resumed.read() + w.stats().tasks_ended.read() +
+                                w.stats().yields_to_nobody.read() + w.section().read();
     task_base const* const task = w.current_task();
     bool const rests = w.rests();
     if ((looks == state.looks && !rests) || COIR_FAULT(take_over)) {

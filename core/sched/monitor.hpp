@@ -24,7 +24,8 @@
 // A task that blocks its thread in coir::blocking() is looked after as well, more often: section_watch.hpp.
 //
 // A task that keeps its worker beyond runtime_options::stall_threshold, with no other task having its turn, is reported
-// once, with the place where it is. A thread of its own asks for the place and writes: the answer, the loader's lock or
+// once, with the place where it is; and once more if it does so again behind its next suspension point that lets others have a
+// turn, be there any or not. A thread of its own asks for the place and writes: the answer, the loader's lock or
 // stderr may keep it waiting, which must not keep the workers.
 // Go's sysmon and Seastar's stall detector do the like; this one stops nothing and sends no signal to a thread that
 // is inside a system call.

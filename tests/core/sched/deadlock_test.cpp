@@ -17,6 +17,7 @@
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 
@@ -98,6 +99,62 @@ TEST(deadlock, of_mutexes_locked_in_different_orders_names_holders_and_the_circl
         EXPECT_THAT(report, HasSubstr("the circle: 'left' -> 'right' -> 'left'"));
         EXPECT_THAT(report, ::testing::ContainsRegex(
                                 "task 'main' waits for several tasks \\(0x[0-9a-f]+\\), among them 'left'"));
+    }
+}
+
+TEST(deadlock, of_a_shared_mutex_names_the_writer_that_holds_it_and_the_circle) {
+    // Taken at once, or handed over.
+    for (bool const handed_over : {false, true}) {
+        for (auto const& options : k_variants) {
+            std::string const report = deadlock_of(options, [&] {
+                coir::shared_mutex shared;
+                coir::mutex plain;
+                coir::latch both(2);
+                std::unique_lock<coir::shared_mutex> before;
+                if (handed_over) {
+                    before = std::unique_lock(shared);
+                }
+                auto writer = spawn(task_options{.name = "writer"}, [&] {
+                    std::unique_lock const outer(shared);
+                    both.arrive_and_wait();
+                    std::scoped_lock const inner(plain);
+                });
+                auto reader = spawn(task_options{.name = "reader"}, [&] {
+                    std::scoped_lock const outer(plain);
+                    both.arrive_and_wait();
+                    std::shared_lock const inner(shared);
+                });
+                if (handed_over) {
+                    coir::test::yield_until_waiting(writer);
+                    before.unlock();
+                }
+                coir::gather(writer, reader);
+            });
+            EXPECT_THAT(report,
+                        ::testing::ContainsRegex(
+                            "task 'reader' waits for a shared_mutex \\(0x[0-9a-f]+\\), last locked by 'writer'"));
+            EXPECT_THAT(report, ::testing::AnyOf(HasSubstr("the circle: 'reader' -> 'writer' -> 'reader'"),
+                                                 HasSubstr("the circle: 'writer' -> 'reader' -> 'writer'")));
+        }
+    }
+}
+
+// Of readers it is only known how many there are.
+TEST(deadlock, of_a_shared_mutex_that_readers_hold_names_no_writer_that_has_left) {
+    for (auto const& options : k_variants) {
+        std::string const report = deadlock_of(options, [] {
+            coir::shared_mutex shared;
+            shared.lock();
+            auto reader = spawn(task_options{.name = "reader"}, [&] {
+                std::shared_lock const outer(shared);
+                std::unique_lock const inner(shared);  // waits for itself to leave
+            });
+            coir::test::yield_until_waiting(reader);
+            shared.unlock();
+            reader.get();
+        });
+        EXPECT_THAT(report, ::testing::ContainsRegex("task 'reader' waits for a shared_mutex \\(0x[0-9a-f]+\\)"));
+        EXPECT_THAT(report, ::testing::Not(HasSubstr("last locked by")));
     }
 }
 

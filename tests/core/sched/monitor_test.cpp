@@ -504,6 +504,37 @@ TEST(stall_report, takes_no_row_of_tasks_that_start_for_one_task) {
     EXPECT_LE(count_of(errors.text(), "has kept worker"), turns.long_ones()) << errors.text();
 }
 
+// There is nobody else to have a turn, but a yield that finds nobody is a suspension point all the same.
+TEST(stall_report, takes_a_yield_that_finds_nobody_for_a_turn) {
+    constexpr auto k_threshold = 100ms;
+    for (unsigned const workers : {1U, 2U}) {
+        captured_errors errors;
+        clocked_turns turns(k_threshold);
+        run(runtime_options{.workers = workers, .stall_threshold = k_threshold}, [&] {
+            for (int i = 0; i < 30; ++i) {  // fewer than a worker does before it looks at its timers
+                auto const start = turns.take();
+                EXPECT_TRUE(compute_until([&] { return std::chrono::steady_clock::now() - start > k_threshold / 5; }));
+                i % 2 == 0 ? yield() : sleep(0s);
+            }
+        });
+        EXPECT_LE(count_of(errors.text(), "has kept worker"), turns.long_ones()) << errors.text();
+    }
+}
+
+TEST(stall_report, comes_once_more_behind_a_yield_that_finds_nobody) {
+    captured_errors errors;
+    run(runtime_options{.workers = 1, .stall_threshold = 20ms}, [&] {
+        spawn(task_options{.name = "repeater"}, [&] {
+            for (std::size_t stalls = 1; stalls <= 3; ++stalls) {
+                ASSERT_TRUE(
+                    compute_until([&] { return count_of(errors.text(), "'repeater' has kept worker 0") == stalls; }));
+                yield();
+            }
+        }).get();
+    });
+    EXPECT_EQ(count_of(errors.text(), "'repeater' has kept worker 0"), 3u) << errors.text();
+}
+
 TEST(stall_report, of_zero_never_comes) {
     captured_errors errors;
     run(runtime_options{.workers = 1, .stall_threshold = 0ns}, [] {
