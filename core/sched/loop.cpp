@@ -403,10 +403,12 @@ bool worker::try_run_in_place(task_base& awaited) noexcept {
     if (caught_by_waiting != nullptr) [[unlikely]] {
         self->eh->caught_exceptions = nullptr;
     }
+    COIR_LEAVE_LOCKS_WITH(*waiting);
     self->set_current(&awaited);
     awaited.run_in_place_for(*waiting);
     self = this_worker();
     self->set_current(waiting);
+    COIR_TAKE_LOCKS_BACK(*waiting);
     if (caught_by_waiting != nullptr) [[unlikely]] {  // the other one has left none behind
         self->eh->caught_exceptions = caught_by_waiting;
     }
