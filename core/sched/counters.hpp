@@ -34,6 +34,8 @@ struct counters {
     counter timers_fired;
     counter io_events;
     counter looks;
+    counter stacks_made;     // or taken from those that all workers share
+    counter starts_refused;  // of tasks for whose stacks there was no memory
 };
 
 }  // namespace coir::detail
