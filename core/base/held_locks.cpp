@@ -102,12 +102,16 @@ void print_report(held_lock_report const& report) {
     if (!is_news(report)) {
         return;
     }
-    std::fprintf(
-        stderr,
-        "coir: task '%s' suspends while it holds the lock %p: others that want it block their threads until the "
-        "task goes on, which may be on another thread. Use coir::mutex, or unlock before.\n  locked at (resolve "
-        "by addr2line -Cfipe <file> <address>):\n",
-        report.task.c_str(), report.lock);
+    if (report.holder == nullptr) {
+        std::fprintf(stderr, "coir: task '%s' suspends while it holds the lock %p: ", report.task.c_str(), report.lock);
+    } else {
+        std::fprintf(stderr,
+                     "coir: task '%s', which runs in the place of '%s', suspends while '%s' holds the lock %p: ",
+                     report.task.c_str(), report.holder->c_str(), report.holder->c_str(), report.lock);
+    }
+    std::fputs("others that want it block their threads until the task goes on, which may be on another thread. Use "
+               "coir::mutex, or unlock before.\n  locked at (resolve by addr2line -Cfipe <file> <address>):\n",
+               stderr);
     print(report.locked_at);
     std::fputs("  suspended at:\n", stderr);
     print(report.suspended_at);
@@ -127,6 +131,7 @@ COIR_NOINLINE void note_lock(void const* lock) noexcept {
     mine.busy = true;
     held_lock& entry = mine.entries[mine.size];
     entry.lock = lock;
+    entry.holder = {};
     take_call_stack(entry.taken_at, 2);  // not this one, nor the function that it was called by
     ++mine.size;
     mine.busy = false;
@@ -215,7 +220,10 @@ COIR_NOINLINE void report_held_locks(std::string const& task) {
     take_call_stack(here, 1);
     held_lock_handler const handler = handler_of_reports.load();
     for (std::size_t i = 0; i < mine.size; ++i) {
-        held_lock_report const report{task, mine.entries[i].lock, mine.entries[i].taken_at, here};
+        held_lock const& entry = mine.entries[i];
+        std::string const holder = entry.holder.task != nullptr ? entry.holder.name(entry.holder.task) : std::string();
+        held_lock_report const report{task, entry.holder.task != nullptr ? &holder : nullptr, entry.lock,
+                                      entry.taken_at, here};
         handler != nullptr ? handler(report) : print_report(report);
     }
     mine.size = 0;
@@ -224,6 +232,24 @@ COIR_NOINLINE void report_held_locks(std::string const& task) {
 
 void forget_held_locks() noexcept {
     this_thread_held_locks().size = 0;
+}
+
+void leave_locks_with(lock_holder holder) noexcept {
+    held_locks& mine = this_thread_held_locks();
+    for (std::size_t i = 0; i < mine.size; ++i) {
+        if (mine.entries[i].holder.task == nullptr) {
+            mine.entries[i].holder = holder;
+        }
+    }
+}
+
+void take_locks_back(void const* task) noexcept {
+    held_locks& mine = this_thread_held_locks();
+    for (std::size_t i = 0; i < mine.size; ++i) {
+        if (mine.entries[i].holder.task == task) {
+            mine.entries[i].holder = {};
+        }
+    }
 }
 
 }  // namespace coir::detail

@@ -93,6 +93,7 @@ worker* worker::run_new(worker* self, task_base& task) {
         self->fill_reserve();
         if (task.has(task_base::k_own_stack)) [[unlikely]] {
             own = &make_fiber(stack_pool::for_size(task.own_stack_size()), &own_stack_main);
+            self->counters_.stacks_made.add(1);
         }
     } catch (std::bad_alloc const&) {
         self->send_back(task);
@@ -113,10 +114,11 @@ worker* worker::run_new(worker* self, task_base& task) {
 }
 
 // There is no memory for its stack. It waits where every worker looks, those that keep a stack for later too: tasks that have
-// one may wait for this one.
+// one may wait for this one. The monitor says so if that goes on.
 void worker::send_back(task_base& task) noexcept {
     task.unclaim_start();
     home_.push_global(task);
+    counters_.starts_refused.add(1);
     wake_if_anybody_sleeps();
     if (queue_.owner().empty()) {
         nap_for_memory();
@@ -149,6 +151,7 @@ void worker::own_stack_main(fiber_thread* thread) {
 void worker::fill_reserve() {
     if (idle_fibers_.empty()) {
         idle_fibers_.push(home_.fibers().take(&loop));
+        counters_.stacks_made.add(1);
     }
 }
 
@@ -400,10 +403,12 @@ bool worker::try_run_in_place(task_base& awaited) noexcept {
     if (caught_by_waiting != nullptr) [[unlikely]] {
         self->eh->caught_exceptions = nullptr;
     }
+    COIR_LEAVE_LOCKS_WITH(*waiting);
     self->set_current(&awaited);
     awaited.run_in_place_for(*waiting);
     self = this_worker();
     self->set_current(waiting);
+    COIR_TAKE_LOCKS_BACK(*waiting);
     if (caught_by_waiting != nullptr) [[unlikely]] {  // the other one has left none behind
         self->eh->caught_exceptions = caught_by_waiting;
     }

@@ -33,13 +33,14 @@ public:
     /// shutdown()
     ~runtime();
 
-    /// Runs `f(args...)` as a task and waits for its result, which it returns; rethrows its exception. Blocks the calling
-    /// thread (suspends a task of another runtime). Tasks that f has spawned run on. Throws deadlock_error when all tasks wait
-    /// and nobody can wake one: they are cancelled then.
+    /// Runs `f(args...)` as a task and waits for its result, which it returns; rethrows its exception. The task is called
+    /// "main", as that of run() is; of several at once each. Blocks the calling thread (suspends a task of another runtime).
+    /// Tasks that f has spawned run on. Throws deadlock_error when all tasks wait and nobody can wake one: they are cancelled
+    /// then.
     template <class F, class... Args>
     decltype(auto) block_on(F&& f, Args&&... args) {
         std::uint64_t const before = deadlocks();
-        auto main = spawn(std::forward<F>(f), std::forward<Args>(args)...);
+        auto main = spawn(task_options{.name = "main"}, std::forward<F>(f), std::forward<Args>(args)...);
         return get_or_throw_deadlock(main, before);
     }
 

@@ -33,6 +33,7 @@ using testing::HasSubstr;
 
 struct seen_report {
     std::string task;
+    std::string holder;
     void const* lock;
     detail::call_stack locked_at;
     detail::call_stack suspended_at;
@@ -47,7 +48,7 @@ protected:
         reports.clear();
         before_ = detail::on_held_lock([](detail::held_lock_report const& r) {
             std::lock_guard const guard(reports_lock);
-            reports.push_back({r.task, r.lock, r.locked_at, r.suspended_at});
+            reports.push_back({r.task, r.holder != nullptr ? *r.holder : r.task, r.lock, r.locked_at, r.suspended_at});
         });
     }
     ~held_locks() override { detail::on_held_lock(before_); }
@@ -101,6 +102,7 @@ TEST_F(held_locks, task_that_suspends_is_reported_with_both_places) {
     });
     ASSERT_EQ(reports.size(), 1u);
     EXPECT_EQ(reports[0].task, "careless");
+    EXPECT_EQ(reports[0].holder, "careless");
     EXPECT_EQ(reports[0].lock, m.native_handle());
     EXPECT_TRUE(leads_through(reports[0].locked_at, lock_place));
     EXPECT_FALSE(leads_through(reports[0].locked_at, yield_place));
@@ -167,14 +169,36 @@ TEST_F(held_locks, every_way_to_lock_and_to_suspend_counts) {
     });
 }
 
-TEST_F(held_locks, task_in_the_place_of_the_one_that_holds_it_is_named_as_who_suspends) {
+TEST_F(held_locks, task_that_suspends_in_the_place_of_another_one_is_told_from_who_has_locked) {
+    std::mutex outer;
+    std::mutex between;
+    on_one_worker([&] {
+        std::lock_guard const held(outer);
+        spawn(task_options{.name = "middle"}, [&] {
+            std::lock_guard const held_too(between);
+            spawn([] {}).get();  // that one has come and gone
+            spawn(task_options{.name = "inner"}, [] { yield(); }).get();
+        }).get();
+    });
+    ASSERT_EQ(reports.size(), 2u);
+    EXPECT_EQ(reports[0].task, "inner");
+    EXPECT_EQ(reports[0].lock, outer.native_handle());
+    EXPECT_EQ(reports[0].holder, "main");
+    EXPECT_EQ(reports[1].task, "inner");
+    EXPECT_EQ(reports[1].lock, between.native_handle());
+    EXPECT_EQ(reports[1].holder, "middle");
+}
+
+TEST_F(held_locks, who_has_had_another_task_in_his_place_holds_his_locks_again) {
     std::mutex m;
     on_one_worker([&] {
         std::lock_guard const held(m);
-        spawn(task_options{.name = "inner"}, [] { yield(); }).get();
+        spawn(task_options{.name = "inner"}, [] {}).get();
+        yield();
     });
     ASSERT_EQ(reports.size(), 1u);
-    EXPECT_EQ(reports[0].task, "inner");
+    EXPECT_EQ(reports[0].task, "main");
+    EXPECT_EQ(reports[0].holder, "main");
 }
 
 TEST_F(held_locks, nothing_is_said_of_locks_that_nobody_suspends_with) {
@@ -294,6 +318,18 @@ TEST_F(held_locks, message_names_the_task_and_comes_once_for_each_pair_of_places
     EXPECT_THAT(text, HasSubstr("locked at"));
     EXPECT_THAT(text, HasSubstr("suspended at"));
     EXPECT_EQ(text.find("careless"), text.rfind("careless"));
+}
+
+TEST_F(held_locks, message_names_both_the_holder_and_who_runs_in_his_place) {
+    detail::on_held_lock(nullptr);
+    std::mutex m;
+    testing::internal::CaptureStderr();
+    on_one_worker([&] {
+        std::lock_guard const held(m);
+        spawn(task_options{.name = "inner"}, [] { yield(); }).get();
+    });
+    EXPECT_THAT(testing::internal::GetCapturedStderr(),
+                HasSubstr("task 'inner', which runs in the place of 'main', suspends while 'main' holds the lock"));
 }
 
 }  // namespace

@@ -142,6 +142,10 @@ void forgetful_counter() {
     }
 }
 
+TEST(explore, calls_the_task_main) {
+    coir::testing::explore(1, [] { EXPECT_EQ(coir::current_task().name(), "main"); });
+}
+
 TEST(explore, finds_an_order_in_which_an_update_is_lost_and_names_its_seed) {
     std::uint64_t failing = 0;
     try {

@@ -27,6 +27,14 @@ TEST(run, returns_the_result) {
     run([] {});
 }
 
+TEST(run, and_block_on_call_their_task_main) {
+    auto const name = [] { return coir::current_task().name(); };
+    EXPECT_EQ(run(name), "main");
+    runtime home(runtime_options{.workers = 1});
+    EXPECT_EQ(home.block_on(name), "main");
+    EXPECT_EQ(home.block_on(name), "main");
+}
+
 TEST(run, rethrows_the_exception) {
     EXPECT_THROW(run([] { throw std::out_of_range("main"); }), std::out_of_range);
 }
