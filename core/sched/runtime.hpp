@@ -38,9 +38,15 @@ public:
     /// Tasks that f has spawned run on. Throws deadlock_error when all tasks wait and nobody can wake one: they are cancelled
     /// then.
     template <class F, class... Args>
+        requires(!std::is_same_v<std::decay_t<F>, task_options>)
     decltype(auto) block_on(F&& f, Args&&... args) {
+        return block_on(task_options{.name = "main"}, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+    /// The same of a task with options.
+    template <class F, class... Args>
+    decltype(auto) block_on(task_options options, F&& f, Args&&... args) {
         std::uint64_t const before = deadlocks();
-        auto main = spawn(task_options{.name = "main"}, std::forward<F>(f), std::forward<Args>(args)...);
+        auto main = spawn(std::move(options), std::forward<F>(f), std::forward<Args>(args)...);
         return get_or_throw_deadlock(main, before);
     }
 
