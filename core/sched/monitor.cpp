@@ -99,7 +99,9 @@ void monitor::run() noexcept {
         quiet = everybody_rests() ? quiet + 1 : 0;
         pause = quiet == 0 ? k_ask_again : pause;
         if (quiet > k_quiet_ticks) {
-            outlook const seen = outlook_of(home_);
+            // Before the look: whoever gets up from here on wakes this thread, and who did before is seen.
+            asleep_.store(true, std::memory_order_seq_cst);
+            outlook const seen = everybody_rests() ? outlook_of(home_) : outlook::unsettled;
             if (seen == outlook::deadlock) {
                 home_.break_deadlock();
             }
@@ -112,6 +114,7 @@ void monitor::run() noexcept {
                 }
                 continue;
             }
+            asleep_.store(false, std::memory_order_relaxed);  // a token that is there by now ends the next tick early
         }
         pass_a_tick();
         auto const now = std::chrono::steady_clock::now();
@@ -131,11 +134,6 @@ bool monitor::everybody_rests() const noexcept {
 }
 
 bool monitor::sleep_until_somebody_is_up(time_point deadline) noexcept {
-    asleep_.store(true, std::memory_order_seq_cst);
-    if (!everybody_rests()) {
-        asleep_.store(false, std::memory_order_relaxed);
-        return true;  // perhaps somebody has left a token by now: the next tick looks around once more then
-    }
     bool const woken = parker_.park_until(deadline);
     asleep_.store(false, std::memory_order_relaxed);
     return woken;
