@@ -334,7 +334,7 @@ task_base* worker::take_eager_caller() noexcept {
     eager_callers_ = eager_callers_->outer;
     until_clock_ = 1;
     if (caller.state_of_run() == task_base::run_state::started_in_place) {
-        caller.in_place_ready_.store(true, memory_order_relaxed);
+        caller.in_place_ready_.store(true, memory_order_release);  // another worker may come by its stale entry
     }
     return &caller;
 }
