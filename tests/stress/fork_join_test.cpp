@@ -127,20 +127,22 @@ TEST_F(fork_joins, loops_whose_calls_suspend_have_the_result_of_plain_loops) {
         std::vector<task<void>> roots;
         for (std::uint64_t root = 1; root < 5; ++root) {
             roots.push_back(rt.spawn([&calls, seed = random()()] {
-                auto const outer = static_cast<int>(1 + seed % 300);
-                auto const inner = [seed](int i) { return static_cast<int>(mixed(seed * 1000 + i) % 7); };
-                auto const digit = [](int i, int j) { return digits{31, mixed(i * 1000 + j) % 31}; };
+                std::uint64_t const outer = 1 + seed % 300;
+                auto const inner = [seed](std::uint64_t i) { return mixed(seed * 1000 + i) % 7; };
+                auto const digit = [](std::uint64_t i, std::uint64_t j) {
+                    return digits{31, mixed(i * 1000 + j) % 31};
+                };
                 digits expected;
-                for (int i = 0; i < outer; ++i) {
-                    for (int j = 0; j < inner(i); ++j) {
+                for (std::uint64_t i = 0; i < outer; ++i) {
+                    for (std::uint64_t j = 0; j < inner(i); ++j) {
                         expected = expected * digit(i, j);
                     }
                 }
-                auto const row = [&](int i) {
+                auto const row = [&](std::uint64_t i) {
                     do_something(mixed(i ^ seed));
                     auto const product = parallel_reduce(
-                        0, inner(i), 1, digits(),
-                        [&](int j) {
+                        0U, inner(i), 1, digits(),
+                        [&](std::uint64_t j) {
                             ++calls;
                             do_something(mixed((i * 100 + j) ^ seed));
                             return digit(i, j);
@@ -149,7 +151,8 @@ TEST_F(fork_joins, loops_whose_calls_suspend_have_the_result_of_plain_loops) {
                     do_something(mixed(i + seed));
                     return product;
                 };
-                auto const product = parallel_reduce(0, outer, 1 + seed / 1000 % 3, digits(), row, std::multiplies<>());
+                auto const product =
+                    parallel_reduce(0U, outer, 1 + seed / 1000 % 3, digits(), row, std::multiplies<>());
                 EXPECT_EQ(product.scale, expected.scale);
                 EXPECT_EQ(product.value, expected.value);
             }));
