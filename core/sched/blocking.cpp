@@ -55,9 +55,7 @@ blocking_section::~blocking_section() {
 void blocking_section::resume_task() noexcept {
     task_base& task = task_;
     set_this_blocking_section(nullptr);
-    if (task.state_of_run() == task_base::run_state::started_in_place) {
-        task.in_place_ready_.store(true, memory_order_release);
-    }
+    task.expect_entry();
     task.home().push_from_outside(task);  // it has kept its strand, if it has one
 }
 

@@ -267,15 +267,8 @@ void worker::yield(worker* self) noexcept {
 // --- strands -----------------------------------------------------------------------------------------------------------
 
 bool worker::may_be_queued(task_base& task) noexcept {
-    switch (task.state_of_run()) {
-    case task_base::run_state::started_in_place:
-        task.in_place_ready_.store(true, memory_order_release);
-        return true;
-    case task_base::run_state::started_on_strand:
-        return task.strand().enter(task);
-    default:
-        return true;
-    }
+    task.expect_entry();
+    return task.state_of_run() != task_base::run_state::started_on_strand || task.strand().enter(task);
 }
 
 // One of a strand has the turn, which goes on to the next one, or back to itself.
@@ -333,9 +326,7 @@ task_base* worker::take_eager_caller() noexcept {
     task_base& caller = eager_callers_->task;
     eager_callers_ = eager_callers_->outer;
     until_clock_ = 1;
-    if (caller.state_of_run() == task_base::run_state::started_in_place) {
-        caller.in_place_ready_.store(true, memory_order_release);  // another worker may come by its stale entry
-    }
+    caller.expect_entry();
     return &caller;
 }
 

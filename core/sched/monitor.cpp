@@ -105,16 +105,19 @@ void monitor::run() noexcept {
             if (seen == outlook::deadlock) {
                 home_.break_deadlock();
             }
-            if (seen != outlook::unsettled) {
+            bool const may_sleep = seen != outlook::unsettled;
+            if (may_sleep) {
                 bool const ask_again = seen == outlook::uncertain && pause < k_ask_no_more;
-                if (sleep_until_somebody_is_up(ask_again ? std::chrono::steady_clock::now() + pause : k_never)) {
+                if (parker_.park_until(ask_again ? std::chrono::steady_clock::now() + pause : k_never)) {
                     quiet = 0;
                 } else {
                     pause *= 2;
                 }
+            }
+            asleep_.store(false, std::memory_order_relaxed);  // a token that comes before that ends the next tick early
+            if (may_sleep) {
                 continue;
             }
-            asleep_.store(false, std::memory_order_relaxed);  // a token that is there by now ends the next tick early
         }
         pass_a_tick();
         auto const now = std::chrono::steady_clock::now();
@@ -131,12 +134,6 @@ bool monitor::everybody_rests() const noexcept {
         }
     }
     return true;
-}
-
-bool monitor::sleep_until_somebody_is_up(time_point deadline) noexcept {
-    bool const woken = parker_.park_until(deadline);
-    asleep_.store(false, std::memory_order_relaxed);
-    return woken;
 }
 
 // A tick is not shorter for the looks at blocking sections in between: a worker that has not looked around since the last

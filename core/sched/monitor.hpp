@@ -84,8 +84,6 @@ private:
 
     void run() noexcept;
     bool everybody_rests() const noexcept;
-    /// True if somebody is; false at the deadline.
-    bool sleep_until_somebody_is_up(time_point deadline) noexcept;
     void pass_a_tick() noexcept;
     void look_after(worker& w, watched& state, time_point now) noexcept;
     void take_over(worker& w) noexcept;

@@ -216,6 +216,30 @@ void task_base::keep_reason_of(cancel_reason const& reason) noexcept {
     }
 }
 
+// A walk from each task to the one that it awaits, which may come round: Brent's algorithm (An improved Monte Carlo
+// factorization algorithm, 1980).
+class task_base::chain_walk {
+public:
+    explicit chain_walk(state_ptr<task_base> start) noexcept : mark_(std::move(start)) {}
+
+    /// Once round a circle at the latest after it has been walked twice.
+    bool comes_round_at(state_ptr<task_base> const& next) noexcept {
+        if (next.get() == mark_.get()) {
+            return true;
+        }
+        if (++hops_ == next_mark_) {
+            mark_ = next;
+            next_mark_ *= 2;
+        }
+        return false;
+    }
+
+private:
+    state_ptr<task_base> mark_;
+    std::size_t hops_ = 0;
+    std::size_t next_mark_ = 2;
+};
+
 // `forward_to`: what could not be cancelled, if this task has had the request already and should have passed it on there;
 // else null. Then what it is to be passed on to.
 task_base::cancel_result task_base::request_cancel_here(cancel_reason const& reason, bool again,
@@ -256,21 +280,19 @@ task_base::cancel_result task_base::request_cancel_here(cancel_reason const& rea
 // is asked again, which may have gone on to wait for something else.
 bool task_base::request_cancel(cancel_reason reason) noexcept {
     auto target = state_ptr<task_base>::share(this);
-    auto hare = target;
+    chain_walk walk(target);
     state_ptr<shared_state_base> forward_to;
     bool again = false;  // the target has counted this request
-    for (std::size_t hops = 1, next_mark = 2;; ++hops) {
+    for (;;) {
         cancel_result const result = target->request_cancel_here(reason, again, forward_to);
         if (result == cancel_result::done_already) {
             if (target.get() == this) {
                 return false;
             }
             target = state_ptr<task_base>::share(this);
-            hare = target;
+            walk = chain_walk(target);
             forward_to = {};
             again = true;
-            hops = 0;
-            next_mark = 2;
             continue;
         }
         if (result == cancel_result::kept) {
@@ -288,20 +310,17 @@ bool task_base::request_cancel(cancel_reason reason) noexcept {
             continue;
         }
         auto next = state_ptr<task_base>::share(static_cast<task_base*>(forward_to.get()));
-        if (next.get() == hare.get()) {
+        if (next->is_done()) {
+            continue;
+        }
+        if (walk.comes_round_at(next)) {
             target->break_circle();
             return true;
         }
-        if (!next->is_done()) {
-            if (hops >= next_mark) {
-                hare = next;
-                next_mark *= 2;
-            }
-            target = std::move(next);
-            forward_to = {};
-            again = false;
-            COIR_FAULT_DELAY(delay_cancel);
-        }
+        target = std::move(next);
+        forward_to = {};
+        again = false;
+        COIR_FAULT_DELAY(delay_cancel);
     }
 }
 
@@ -320,15 +339,11 @@ state_ptr<task_base> task_base::awaited_task() noexcept {
 // Perhaps the way leads into a circle without this task.
 bool task_base::is_in_circle() noexcept {
     auto next = awaited_task();
-    auto hare = next;
-    for (std::size_t hops = 1, next_mark = 2; next && next.get() != this; ++hops) {
+    chain_walk walk(next);
+    while (next && next.get() != this) {
         next = next->awaited_task();
-        if (next.get() == hare.get()) {
+        if (walk.comes_round_at(next)) {
             return false;
-        }
-        if (hops == next_mark) {
-            hare = next;
-            next_mark *= 2;
         }
     }
     return static_cast<bool>(next);

@@ -251,6 +251,13 @@ public:
         fiber* suspended_on = nullptr;
         std::int64_t queue_place;  // until it is started: where its entry was put, if that was into a deque
     };
+    /// Before it is made ready once more: the next entry that somebody takes resumes it. (Release: that may be a stale one,
+    /// which another worker holds.)
+    void expect_entry() noexcept {
+        if (state_of_run() == run_state::started_in_place) {
+            in_place_ready_.store(true, memory_order_release);
+        }
+    }
     atomic<bool> in_place_ready_{false};
     /// Only if it may run in place: how many of its entries are one link in the injector (at most two).
     atomic<std::uint8_t> linked_entries_{0};
@@ -337,6 +344,7 @@ private:
     static constexpr unsigned k_count_shift = 7;
 
     class cancel_lock;
+    class chain_walk;
 
     enum class cancel_result : std::uint8_t { done_already, delivered, kept, forward };
     cancel_result request_cancel_here(cancel_reason const& reason, bool again,
