@@ -180,22 +180,24 @@ int run(int argc, char** argv, F&& f) {
     if (std::optional<int> const status = detail::enter_main(argc, argv)) {
         return *status;
     }
-    auto main = [&]() -> int {
-        if constexpr (std::is_invocable_v<F, int, char**>) {
-            if constexpr (std::is_void_v<std::invoke_result_t<F, int, char**>>) {
-                std::invoke(f, argc, argv);
-                return 0;
-            } else {
-                return static_cast<int>(std::invoke(f, argc, argv));
-            }
-        } else if constexpr (std::is_void_v<detail::call_result_t<F>>) {
-            std::invoke(f);
+    auto const status_of = [](auto&& call) -> int {
+        using result = decltype(call());
+        constexpr bool is_status = std::is_void_v<result> || requires { static_cast<int>(call()); };
+        static_assert(is_status, "coir::run: what f returns is main()'s result: void, or what converts to int");
+        if constexpr (std::is_void_v<result>) {
+            call();
             return 0;
-        } else {
-            return static_cast<int>(std::invoke(f));
+        } else if constexpr (is_status) {
+            return static_cast<int>(call());
         }
     };
-    return run(main);
+    return run([&] {
+        if constexpr (std::is_invocable_v<F, int, char**>) {
+            return status_of([&]() -> decltype(auto) { return std::invoke(std::forward<F>(f), argc, argv); });
+        } else {
+            return status_of([&]() -> decltype(auto) { return std::invoke(std::forward<F>(f)); });
+        }
+    });
 }
 
 }  // namespace coir

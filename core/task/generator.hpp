@@ -28,8 +28,8 @@ namespace coir {
 /// the next one is asked for, and may be moved from. T may be a reference type; yields then hand out references. Move-only.
 template <class T>
 class generator {
-    static_assert(!std::is_rvalue_reference_v<T>, "generator: elements are lvalues; leave the && away");
-    static_assert(!std::is_void_v<T>);
+    static_assert(!std::is_rvalue_reference_v<T>, "coir::generator: elements are lvalues; leave the && away");
+    static_assert(!std::is_void_v<T>, "coir::generator: there are no elements of type void");
 
 public:
     using reference = T&;  // T itself, if that is a reference
