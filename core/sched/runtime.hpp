@@ -182,7 +182,9 @@ int run(int argc, char** argv, F&& f) {
     }
     auto const status_of = [](auto&& call) -> int {
         using result = decltype(call());
-        constexpr bool is_status = std::is_void_v<result> || requires { static_cast<int>(call()); };
+        constexpr bool is_status = std::is_void_v<result> || requires {
+            static_cast<int>(call());
+        };
         static_assert(is_status, "coir::run: what f returns is main()'s result: void, or what converts to int");
         if constexpr (std::is_void_v<result>) {
             call();

@@ -137,7 +137,8 @@ private:
 /// factory, and destroyed when the task ends, before anybody sees it done. Throws no_running_runtime outside of a task.
 template <class T>
 class fiber_local {
-    static_assert(std::is_object_v<T>, "coir::fiber_local: T must be an object type, such as a pointer for a reference");
+    static_assert(std::is_object_v<T>,
+                  "coir::fiber_local: T must be an object type, such as a pointer for a reference");
 
 public:
     fiber_local() {

@@ -236,7 +236,8 @@ private:
 /// pointer.
 template <class T>
 class result_slot {
-    static_assert(!std::is_rvalue_reference_v<T>, "coir: a result is a value or an lvalue reference, no rvalue reference");
+    static_assert(!std::is_rvalue_reference_v<T>,
+                  "coir: a result is a value or an lvalue reference, no rvalue reference");
     static constexpr bool k_in_place = sizeof(T) <= 256 && alignof(T) <= 16;
 
 public:
