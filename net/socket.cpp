@@ -203,7 +203,7 @@ std::size_t socket_handle::transfer(io_direction direction, std::size_t size, cl
     if (count != 0 && count < size) {
         // A short read means that nothing is left, a short write that there is no room: the next one waits without
         // asking the system first. (No byte at all is the end of the stream, which stays readable.)
-        in->direction(direction).clear_ready(outcome.seen);
+        in->direction(direction).clear_ready_unless_hung_up(outcome.seen);
         operations.store(0, std::memory_order_relaxed);
     } else {
         operations.store(operations.load(std::memory_order_relaxed) + static_cast<unsigned>(count / k_bytes_of_one),
@@ -357,7 +357,7 @@ void socket_handle::connect(net::endpoint const& peer, clock::time_point deadlin
         return;
     }
     // Only now is the socket registered anywhere: before, it would have been reported as hung up.
-    in->direction(io_direction::write).clear_ready(in->direction(io_direction::write).snapshot());
+    in->direction(io_direction::write).clear_ready_unless_hung_up(in->direction(io_direction::write).snapshot());
     auto const outcome = perform(*in, io_direction::write, deadline, [](int fd) -> syscall_result<int> {
         int failure = 0;
         socklen_t size = sizeof failure;

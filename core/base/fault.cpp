@@ -78,6 +78,7 @@ char const* name_of(fault_point point) noexcept {
                                                       "take_over",
                                                       "delay_time_out",
                                                       "delay_cancel",
+                                                      "delay_event",
                                                       "poll_interrupted",
                                                       "connect_interrupted",
                                                       "read_interrupted",

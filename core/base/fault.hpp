@@ -36,6 +36,7 @@ enum class fault_point : std::uint8_t {
     take_over,       ///< the monitor does the work of a worker that nobody keeps
     delay_time_out,  ///< waiters whose time is over were chosen, and are not woken yet
     delay_cancel,    ///< a cancellation goes to what its task waits for, and is not there yet
+    delay_event,     ///< a descriptor is known to be ready, and who waits for it is not chosen yet
 
     poll_interrupted,  ///< EINTR
     connect_interrupted,
@@ -57,9 +58,9 @@ enum class fault_point : std::uint8_t {
 
 /// What changes only who runs when.
 inline constexpr std::initializer_list<fault_point> k_scheduling_faults{
-    fault_point::yield,      fault_point::migrate,        fault_point::steal,       fault_point::delay_publish,
-    fault_point::delay_wake, fault_point::delay_park,     fault_point::delay_sleep, fault_point::delay_steal,
-    fault_point::take_over,  fault_point::delay_time_out, fault_point::delay_cancel};
+    fault_point::yield,      fault_point::migrate,        fault_point::steal,        fault_point::delay_publish,
+    fault_point::delay_wake, fault_point::delay_park,     fault_point::delay_sleep,  fault_point::delay_steal,
+    fault_point::take_over,  fault_point::delay_time_out, fault_point::delay_cancel, fault_point::delay_event};
 
 /// What a correct system may do to any operation on a descriptor, and nobody but coir may notice.
 inline constexpr std::initializer_list<fault_point> k_io_faults{

@@ -33,7 +33,11 @@ void io_readiness::signal(std::uint16_t generation, bool hung_up, wake_list& wak
         next = (seen & ~k_tick_mask) | ((seen + k_one_tick) & k_tick_mask) | k_ready | (hung_up ? k_hung_up : 0);
     } while (!word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed));
     if ((next & k_waited) != 0) {
+        COIR_FAULT_DELAY(delay_event);
         std::lock_guard const guard(lock_);
+        if (word_.load(std::memory_order_relaxed) >> k_generation_shift != generation) {
+            return;  // they have all left, and who stands in the list waits for another descriptor
+        }
         word_.fetch_and(~k_waited, std::memory_order_relaxed);
         waiters_.claim_all(wakes);
     }
@@ -80,6 +84,7 @@ void io_readiness::withdraw(wait_node& node) noexcept {
 }
 
 void io_readiness::reset(std::uint16_t generation) noexcept {
+    std::lock_guard const guard(lock_);
     word_.store(k_ready | std::uint32_t{generation} << k_generation_shift, std::memory_order_release);
 }
 

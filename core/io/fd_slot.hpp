@@ -8,7 +8,8 @@
 //
 // Each direction has a word:
 //   k_ready    the last that is known: an operation may succeed. Set to begin with, so that the first one just tries.
-//   k_hung_up  hang-up, peer's end or error was seen: stays set, k_ready is never cleared again (read on, to the end)
+//   k_hung_up  hang-up, peer's end or error was seen: k_ready is not cleared for a short read any more (read on, to the
+//              end), only when nothing was there at all (somebody has opened the pipe again, or has fetched the error)
 //   k_waited   somebody stands in the list
 //   tick       counts the events; generation: that of the slot
 //
@@ -17,7 +18,8 @@
 //      empty or short: an event in between has changed the tick, and k_ready stays.
 //   2. A waiter stands in the list, and has k_waited set, before it looks at k_ready for the last time; an event sets
 //      k_ready before it looks at k_waited. Both by read-modify-write on the same word: one of the two sees the other.
-//   3. An event of an earlier generation changes nothing: the generation is part of the word that it has to swap.
+//   3. An event of an earlier generation changes nothing: the generation is part of the word that it has to swap, and is
+//      compared once more under the lock, before anybody is chosen.
 //   4. The descriptor is closed only when nobody is inside a system call on it (uses_): its number cannot be taken by
 //      another file under an operation that still runs.
 
@@ -47,10 +49,16 @@ public:
 
     std::uint32_t snapshot() const noexcept { return word_.load(std::memory_order_acquire); }
 
-    /// An operation came back empty or short since `seen` was taken.
+    /// An operation found nothing, or no room, since `seen` was taken.
     void clear_ready(std::uint32_t seen) noexcept {
-        if ((seen & (k_hung_up | k_ready)) == k_ready) {
-            word_.compare_exchange_strong(seen, seen & ~k_ready, std::memory_order_relaxed);
+        if ((seen & k_ready) != 0) {
+            word_.compare_exchange_strong(seen, seen & ~(k_ready | k_hung_up), std::memory_order_relaxed);
+        }
+    }
+    /// An operation came back short since `seen` was taken.
+    void clear_ready_unless_hung_up(std::uint32_t seen) noexcept {
+        if ((seen & k_hung_up) == 0) {
+            clear_ready(seen);
         }
     }
 

@@ -34,7 +34,7 @@ constexpr wait_kind k_waits_for_a_worker_process{"a worker process"};
 void suspend_until_rung(remote_job& job, worker_process& at) noexcept {
     at.bell->expect();
     io_readiness& rung = at.bell->direction(io_direction::read);
-    rung.clear_ready(rung.snapshot());
+    rung.clear_ready_unless_hung_up(rung.snapshot());
     {
         wait_point wait(cancel_policy::only_interrupt);
         wait.is_for(k_waits_for_a_worker_process);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/io/fd_slot.hpp"
 
+#include "core/base/fault.hpp"
 #include "core/io/reactor.hpp"
 
 #include "tests/support/nothing_left.hpp"
@@ -283,6 +284,62 @@ TEST(reactor, interrupt_that_another_thread_finds_still_wakes_the_owner) {
     EXPECT_EQ(poller.poll_for_owner(events.data()), 0u);
     EXPECT_TRUE(poller.wait_until_readable(std::chrono::steady_clock::now())) << "the owner would sleep on";
 }
+
+// The writer of a pipe goes, which the poller reports, and the pipe is opened for writing once more.
+TEST(fd_slot, waits_again_after_a_hang_up_that_is_over) {
+    on_one_and_four_workers([] {
+        std::array<int, 2> fds{};
+        ASSERT_EQ(::pipe2(fds.data(), O_NONBLOCK | O_CLOEXEC), 0);
+        end_of_pair reader(fds[0]);
+        auto writer = std::make_unique<end_of_pair>(fds[1]);
+        std::string const path = "/proc/self/fd/" + std::to_string(fds[0]);
+        auto waiting = spawn([&] { return reader.read(); });
+        yield_until_waiting(waiting);
+        writer.reset();
+        EXPECT_EQ(waiting.get(), "");
+        end_of_pair again(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+        ASSERT_GE(again.slot().fd(), 0);
+        EXPECT_EQ(reader.read(clock::now() + k_a_moment), "");
+        auto next = spawn([&] { return reader.read(); });
+        yield_until_waiting(next);
+        EXPECT_TRUE(again.write("still there"));
+        EXPECT_EQ(next.get(), "still there");
+    });
+}
+
+#if COIR_FAULT_POINTS
+// An event comes, and before its waiters are chosen they have left, and the slot belongs to another descriptor.
+TEST(fd_slot, late_event_wakes_nobody_who_waits_for_the_next_descriptor) {
+    fault_plan faults(1);
+    faults.set(fault_point::delay_event, 1);
+    for (int round = 0; round < 200; ++round) {
+        io_readiness readiness;
+        readiness.reset(1);
+        readiness.clear_ready(readiness.snapshot());
+        thread_waiter first;
+        first.word.prepare(false);
+        wait_node left;
+        left.who = &first;
+        ASSERT_TRUE(readiness.enlist(left));
+        wake_list wakes;
+        std::thread poller([&] { readiness.signal(1, false, wakes); });
+        while ((readiness.snapshot() & io_readiness::k_ready) == 0) {
+        }
+        readiness.withdraw(left);
+        readiness.reset(2);
+        readiness.clear_ready(readiness.snapshot());
+        thread_waiter second;
+        second.word.prepare(false);
+        wait_node next;
+        next.who = &second;
+        ASSERT_TRUE(readiness.enlist(next));
+        poller.join();
+        EXPECT_FALSE(next.chosen);
+        wakes.wake_all();
+        readiness.withdraw(next);
+    }
+}
+#endif
 
 }  // namespace
 }  // namespace coir::detail
