@@ -79,16 +79,20 @@ void reserve_timer_here() {
     this_worker()->timer_heap().reserve_one();
 }
 
-void add_timer_here(timer_node& node, clock::time_point deadline, clock::time_point now) {
+std::uint32_t add_timer_here(timer_node& node, clock::time_point deadline, clock::time_point now) {
     worker* const here = this_worker();
     here->timer_heap().add(node, deadline);
     if (deadline <= now) {
         here->look_at_next_turn();  // it is due at the next suspension point, be that a yield among tasks that are ready
     }
+    return here->home().number();
 }
 
-bool remove_timer(timer_node& node) noexcept {
-    return timers::remove(node);
+void remove_timer(timer_node& node, std::uint32_t runtime_number) noexcept {
+    if_runtime_lives(
+        runtime_number, [](void* p) noexcept { static_cast<void>(timers::take_out(*static_cast<timer_node*>(p))); },
+        static_cast<void*>(&node));
+    timers::wait_for_callback(node);
 }
 
 void sometimes_yield() noexcept {

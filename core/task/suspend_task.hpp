@@ -8,6 +8,7 @@
 #include <coir/core/task/timer_node.hpp>
 
 #include <atomic>
+#include <cstdint>
 
 namespace coir::detail {
 
@@ -35,10 +36,10 @@ bool try_yield_to_events();
 void reserve_timer_here();
 
 /// Adds a timer to the heap of the worker on this thread. Is it due `now`, it fires before this task's next suspension, or
-/// yield, has ended. Throws std::bad_alloc.
-void add_timer_here(timer_node& node, clock::time_point deadline, clock::time_point now);
+/// yield, has ended. Returns the number of the runtime. Throws std::bad_alloc.
+std::uint32_t add_timer_here(timer_node& node, clock::time_point deadline, clock::time_point now);
 
-/// Takes a timer out of whatever heap it is in; afterwards nobody touches it. True if it had not fired.
-bool remove_timer(timer_node& node) noexcept;
+/// Takes a timer out of whatever heap of that runtime it is in, which may have ended; afterwards nobody touches it.
+void remove_timer(timer_node& node, std::uint32_t runtime_number) noexcept;
 
 }  // namespace coir::detail

@@ -50,14 +50,13 @@ bool timeout_scope::close() noexcept {
 
 void timeout_scope::arm(clock::time_point now) {
     if (limit_.when != detail::k_never) {
-        detail::add_timer_here(timer_, limit_.when, now);
-        armed_ = true;
+        armed_in_ = detail::add_timer_here(timer_, limit_.when, now);
     }
 }
 
 void timeout_scope::disarm() noexcept {
-    if (std::exchange(armed_, false)) {
-        detail::remove_timer(timer_);
+    if (std::uint32_t const runtime = std::exchange(armed_in_, 0); runtime != 0) {
+        detail::remove_timer(timer_, runtime);
     }
 }
 

@@ -14,6 +14,7 @@
 #include <coir/core/task/task.hpp>
 #include <coir/core/task/timer_node.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -65,7 +66,7 @@ private:
     detail::time_limit limit_;
     unsigned const requests_at_entry_;
     bool const pending_at_entry_;
-    bool armed_ = false;
+    std::uint32_t armed_in_ = 0;  // the number of the runtime in which the timer is; 0: in none
     bool closed_ = false;
 };
 

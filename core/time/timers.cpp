@@ -34,21 +34,22 @@ void timers::reserve_one() {
     }
 }
 
-bool timers::remove(timer_node& node) noexcept {
+bool timers::take_out(timer_node& node) noexcept {
     timers& home = *node.home;
-    {
-        std::lock_guard const guard(home.lock_);
-        if (node.index != timer_node::k_not_queued) {
-            home.take_out(node.index);
-            home.publish_next();
-            return true;
-        }
+    std::lock_guard const guard(home.lock_);
+    if (node.index == timer_node::k_not_queued) {
+        return false;
     }
+    home.take_out(node.index);
+    home.publish_next();
+    return true;
+}
+
+void timers::wait_for_callback(timer_node& node) noexcept {
     // Pairs with the release in fire_due(): what the callback did is seen.
     for (back_off wait; node.firing.load(std::memory_order_acquire);) {
         wait.pause();
     }
-    return false;
 }
 
 std::size_t timers::fire_due(clock::time_point now, std::size_t limit) noexcept {

@@ -43,7 +43,16 @@ public:
     void reserve_one();
 
     /// Takes the node out, if it has not fired. True if it will not fire any more and has not. Any thread.
-    static bool remove(timer_node& node) noexcept;
+    static bool remove(timer_node& node) noexcept {
+        if (take_out(node)) {
+            return true;
+        }
+        wait_for_callback(node);
+        return false;
+    }
+    /// The two steps of it. The second one needs no heap.
+    static bool take_out(timer_node& node) noexcept;
+    static void wait_for_callback(timer_node& node) noexcept;
 
     /// The earliest deadline, or time_point::max(). Any thread, without the lock.
     clock::time_point next_deadline() const noexcept {

@@ -537,5 +537,27 @@ TEST(with_timeout, that_has_passed_already_takes_effect_at_a_yield) {
     });
 }
 
+TEST(with_timeout, body_of_a_generator_leaves_it_though_the_runtime_has_ended) {
+    on_one_and_four_workers([] {});
+    for (unsigned const workers : {1u, 4u}) {
+        bool left = false;
+        {
+            auto const numbers = run(runtime_options{.workers = workers}, [&left] {
+                generator<int> made([&left](auto& yield) {
+                    with_timeout(k_long_time, [&] {
+                        yield(1);
+                        yield(2);
+                    });
+                    left = true;
+                });
+                EXPECT_EQ(*made.begin(), 1);
+                return made;
+            });
+            EXPECT_FALSE(left);
+        }
+        EXPECT_FALSE(left) << "it was unwound";
+    }
+}
+
 }  // namespace
 }  // namespace coir
