@@ -23,6 +23,8 @@ namespace {
 constexpr auto k_tick = std::chrono::milliseconds(10);
 // A runtime that rests now and then only does not send its monitor to sleep each time: waking it costs a system call.
 constexpr int k_quiet_ticks = 10;
+// Of events that are fetched for one worker in a tick, each of reactor::k_batch at most.
+constexpr int k_most_batches = 64;
 // A thread of the program's own that could still wake somebody may come to wait for good itself, and nobody is told of that. So
 // the monitor asks again, twice as late each time, and at last no more: a runtime that rests wakes up for nothing some ten
 // times in its first two minutes. Guessed.
@@ -177,9 +179,14 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
 }
 
 void monitor::take_over(worker& w) noexcept {
-    w.timer_heap().fire_due(home_.clock_now(), worker::k_fire_most);
+    // All that is due, not a worker's portion: that is for what else a worker has to do.
+    auto const now = home_.clock_now();
+    while (w.timer_heap().fire_due(now, worker::k_fire_most) == worker::k_fire_most) {
+    }
     if (w.poller().has_descriptors()) {
-        w.poller().poll_for_owner(events_.get());
+        // Descriptors may become ready as fast as they are served: there are other workers to look after.
+        for (int batches = 0; batches < k_most_batches && w.poller().poll_for_owner(events_.get()); ++batches) {
+        }
     }
     if (!w.thief().empty() || w.has_open_calls()) {
         w.lone().give_up();

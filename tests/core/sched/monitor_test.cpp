@@ -544,5 +544,41 @@ TEST(stall_report, of_zero_never_comes) {
     EXPECT_EQ(errors.text(), "");
 }
 
+// A worker fires its timers by portions. In ticks of the monitor as many would take a quarter of a second.
+TEST(kept_worker, has_all_its_timers_fired_at_one_tick) {
+    constexpr std::size_t count = 16 * 256;
+    struct timer : detail::timer_node {
+        std::vector<std::chrono::steady_clock::time_point>* fired = nullptr;
+        std::atomic<std::size_t>* how_many = nullptr;
+    };
+    run(runtime_options{.workers = 2, .stall_threshold = 0ns}, [] {
+        std::vector<std::chrono::steady_clock::time_point> fired;
+        std::atomic<std::size_t> how_many{0};
+        fired.reserve(count);
+        std::vector<timer> timers(count);
+        auto const now = clock::now();
+        std::uint32_t home = 0;
+        for (timer& each : timers) {
+            each.fired = &fired;
+            each.how_many = &how_many;
+            each.callback = [](detail::timer_node& node) noexcept {
+                auto& self = static_cast<timer&>(node);
+                self.fired->push_back(std::chrono::steady_clock::now());
+                self.how_many->fetch_add(1);
+            };
+            home = detail::add_timer_here(each, now, now);
+        }
+        EXPECT_TRUE(compute_until([&] { return how_many == count; }));
+        for (timer& each : timers) {
+            detail::remove_timer(each, home);
+        }
+        int pauses = 0;
+        for (std::size_t i = 1; i < fired.size(); ++i) {
+            pauses += fired[i] - fired[i - 1] > 5ms ? 1 : 0;
+        }
+        EXPECT_LT(pauses, 8) << "of the 15 that portions of 256 would make";
+    });
+}
+
 }  // namespace
 }  // namespace coir
