@@ -11,7 +11,6 @@
 #include <exception>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 namespace coir::net {
 namespace detail_server {
@@ -190,21 +189,15 @@ void connections::close() {
         }
     }
     if (acceptor) {
-        acceptor->cancel("the server is closed");
+        acceptor->cancel_noexcept("the server is closed");
     }
 }
 
 void connections::cancel_all() {
-    std::vector<task_ref> tasks;
-    {
-        std::lock_guard const guard(lock_);
-        cancelled_ = true;
-        for (running* one = first_; one != nullptr; one = one->next) {
-            tasks.push_back(one->task);
-        }
-    }
-    for (task_ref const& one : tasks) {
-        one.cancel("the server is drained");
+    std::lock_guard const guard(lock_);
+    cancelled_ = true;
+    for (running* one = first_; one != nullptr; one = one->next) {
+        one->task.cancel_noexcept("the server is drained");
     }
 }
 

@@ -89,7 +89,7 @@ struct interrupt_handler::watcher {
             if (stop_.load()) {
                 return;
             }
-            target.cancel("interrupted by Ctrl-C");
+            target.cancel_noexcept("interrupted by Ctrl-C");
         }
     }
 

@@ -27,6 +27,9 @@ class call_start {
 public:
     bool try_take() noexcept { return !taken_.exchange(true, std::memory_order_acq_rel); }
 
+    /// By who calls, in the handler of what has come of it instead of a call, or out of it: to on_unhandled_exception, now.
+    void report_failure() noexcept;
+
     std::atomic<bool> cancelled{false};
 
 private:
@@ -69,11 +72,17 @@ call_handle call_when(std::optional<clock::time_point> due, F&& f) {
     clock::time_point const when = due.value_or(clock::now());
     auto start = std::make_shared<call_start>();
     auto caller = spawn([due, start, f = std::decay_t<F>(std::forward<F>(f))]() mutable {
-        if (due) {
-            sleep_until_deadline(*due);
-        }
-        if (start->try_take()) {
-            std::invoke(f);
+        try {
+            if (due) {
+                sleep_until_deadline(*due);
+            }
+            if (start->try_take()) {
+                std::invoke(f);
+            }
+        } catch (coir::cancelled const&) {
+            throw;
+        } catch (...) {
+            start->report_failure();  // without waiting for the handle's end
         }
     });
     return call_handle(std::move(start), caller.ref(), when);
@@ -89,7 +98,8 @@ call_handle call_soon(F&& f) {
     return detail::call_when(std::nullopt, std::forward<F>(f));
 }
 
-/// The same at `t`, on any clock, or soon if that has passed.
+/// The same at `t`, on any clock, or soon if that has passed. If there is no memory for its timer by the time at which its
+/// task starts, f is never called, and on_unhandled_exception gets the std::bad_alloc.
 template <class Clock, class Duration, class F>
 call_handle call_at(std::chrono::time_point<Clock, Duration> const& t, F&& f) {
     return detail::call_when(detail::to_deadline(t), std::forward<F>(f));

@@ -53,6 +53,11 @@ public:
     /// Takes one request back and returns how many are left; with the last one, a request not yet delivered is cleared.
     unsigned uncancel() const noexcept { return state_->uncancel(); }
 
+    // For the library: cancel() where nothing may throw.
+    bool cancel_noexcept(char const* reason) const noexcept {
+        return state_->request_cancel(detail::keep_reason(reason));
+    }
+
     friend bool operator==(task_ref const& a, task_ref const& b) noexcept { return a.state_.get() == b.state_.get(); }
 
 private:

@@ -166,7 +166,7 @@ void server::drain_until(clock::time_point deadline) {
     state_->end_idle();
     state_->tasks->drain_until(deadline);
     if (state_->watch_task) {
-        state_->watch_task->cancel("the server has ended");
+        state_->watch_task->cancel_noexcept("the server has ended");
     }
 }
 

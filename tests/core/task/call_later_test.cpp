@@ -4,6 +4,8 @@
 #include "tests/support/running.hpp"
 
 #include <atomic>
+#include <exception>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -95,6 +97,22 @@ TEST(call_later, handle_may_be_used_after_it_was_moved) {
         EXPECT_TRUE(first.cancel());  // NOLINT(bugprone-use-after-move): what this is about
         EXPECT_TRUE(second.cancelled());
     });
+}
+
+TEST(call_later, failure_is_reported_though_the_handle_lives) {
+    int reported = 0;
+    run(runtime_options{.workers = 1,
+                        .virtual_time = true,
+                        .on_unhandled_exception = [&](task_ref, std::exception_ptr const&) { ++reported; }},
+        [&] {
+            auto const later = call_later(milliseconds(1), [] { throw std::runtime_error("of a call"); });
+            auto const soon = call_soon([] { throw std::runtime_error("of another one"); });
+            sleep(milliseconds(2));
+            EXPECT_EQ(reported, 2);
+            EXPECT_FALSE(later.cancel());
+            EXPECT_FALSE(later.cancelled());
+        });
+    EXPECT_EQ(reported, 2);
 }
 
 }  // namespace
