@@ -27,6 +27,9 @@ worker* as_worker(fiber_thread* thread) noexcept {
 // How long tasks may run in the place of who awaits them before others have a turn.
 constexpr auto k_longest_in_place = std::chrono::milliseconds(10);
 
+// Stacks are whole pages, but for their colour.
+constexpr std::size_t k_smallest_page = 4096;
+
 // Out of memory for a stack, and nothing else to do: others may still give one back, so do not spin at full speed.
 void nap_for_memory() noexcept {
     timespec const nap{0, 1'000'000};
@@ -331,10 +334,13 @@ task_base* worker::take_eager_caller() noexcept {
 }
 
 // A task counts on a stack of the runtime's size: three quarters of it must be left here. (Otherwise each task of a long
-// chain of awaiting ones would stand on the stack of the one before, until that overflows.)
+// chain of awaiting ones would stand on the stack of the one before, until that overflows.) What the stack's colour has left
+// out of its top page counts as left: it depends on addresses, and a seeded run does not.
 bool worker::has_room_in_place() const noexcept {
     auto const* const here = static_cast<std::byte const*>(__builtin_frame_address(0));
-    return static_cast<std::size_t>(here - current->memory.base) >= room_in_place_;
+    stack const& memory = current->memory;
+    std::size_t const left_out = -memory.size % k_smallest_page;
+    return static_cast<std::size_t>(here - memory.base) + left_out >= room_in_place_;
 }
 
 // Somebody who spawns and awaits in a loop never suspends. Once in a while he has to, and lets the others have a turn.

@@ -8,10 +8,13 @@
 #include <coir/core/task/call_later.hpp>
 #include <coir/core/task/task_ref.hpp>
 #include <coir/core/task/timeout.hpp>
+#include <coir/sync/event.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -417,6 +420,48 @@ TEST(spawn, dropped_handle_lets_the_task_run_to_its_end) {
 TEST(spawn, leaves_a_users_functions_of_the_same_name_alone) {
     EXPECT_EQ(other::call_them(), 123);
     run([] { EXPECT_EQ(spawn(other::worker_options{}, [] { return 5; }).get(), 5); });
+}
+
+// Does a task that is awaited by who has used so much of its stack run on that?
+COIR_NOINLINE bool runs_in_place_below(std::size_t depth) {
+    auto volatile* const room = static_cast<unsigned char volatile*>(__builtin_alloca(depth));
+    room[0] = 1;
+    auto const here = reinterpret_cast<std::uintptr_t>(room);
+    for (int i = 0; i < 3; ++i) {  // once in a while others have a turn
+        auto const there = spawn([] { return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)); }).get();
+        if (there < here && here - there < 16 * 1024) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Whether a task runs in the place of who awaits it decides the order: in a seeded run it must not depend on addresses, as
+// the usable size of a stack does.
+TEST(spawn, finds_the_same_room_in_place_on_every_stack) {
+    run(runtime_options{.workers = 1, .stall_threshold = std::chrono::nanoseconds(0)}, [] {
+        std::vector<std::size_t> first_refused;
+        event all_have_measured;
+        std::vector<task<void>> tasks;
+        constexpr int stacks = 16;
+        for (int i = 0; i < stacks; ++i) {
+            tasks.push_back(spawn([&] {
+                std::size_t depth = 32 * 1024;
+                while (depth < 128 * 1024 && runs_in_place_below(depth)) {
+                    depth += 128;
+                }
+                first_refused.push_back(depth);
+                all_have_measured.wait();  // keeps its stack
+            }));
+        }
+        test::yield_until([&] { return first_refused.size() == stacks; });
+        all_have_measured.set();
+        for (auto& t : tasks) {
+            t.get();
+        }
+        EXPECT_LT(first_refused.front(), 128u * 1024);
+        EXPECT_EQ(std::count(first_refused.begin(), first_refused.end(), first_refused.front()), stacks);
+    });
 }
 
 }  // namespace
