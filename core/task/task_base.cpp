@@ -9,6 +9,8 @@
 #include "core/task/strand_state.hpp"
 #include "core/task/task_events.hpp"
 
+#include <coir/core/task/task_ref.hpp>
+
 #include <algorithm>
 #include <cstring>
 #include <string_view>
@@ -102,8 +104,10 @@ void task_base::inherit(task_base& child, task_base* parent) {
     }
 }
 
-// Their destructors are the user's: they may wait, and may ask for other objects.
+// Their destructors are the user's: they may wait, even while the runtime shuts down (a cancellation that came out of one
+// would end the process), and may ask for other objects.
 void task_base::end_locals() noexcept {
+    cancel_shield const shield;
     while (extra().locals) {
         auto const ending = std::exchange(extra().locals, nullptr);
         while (!ending->entries.empty()) {

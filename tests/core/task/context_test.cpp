@@ -184,5 +184,33 @@ TEST(fiber_local, outside_of_a_task_throws) {
     EXPECT_THROW(*v, no_running_runtime);
 }
 
+TEST(fiber_local, destructor_may_wait_while_the_runtime_shuts_down) {
+    struct waits {
+        std::atomic<int>* ended = nullptr;
+        ~waits() {
+            if (ended != nullptr) {
+                sleep(std::chrono::milliseconds(1));
+                ended->fetch_add(1);
+            }
+        }
+    };
+    for (unsigned const workers : {1u, 4u}) {
+        std::atomic<int> begun{0};
+        std::atomic<int> ended{0};
+        fiber_local<waits> v;
+        run(runtime_options{.workers = workers}, [&] {
+            for (int i = 0; i < 3; ++i) {
+                spawn([&] {
+                    v->ended = &ended;
+                    begun.fetch_add(1);
+                    test::sleep_forever();
+                }).detach();
+            }
+            test::yield_until([&] { return begun == 3; });
+        });
+        EXPECT_EQ(ended, 3);
+    }
+}
+
 }  // namespace
 }  // namespace coir
