@@ -187,7 +187,8 @@ private:
 /// the oldest, and is told so. All members may be called from tasks and plain threads alike, and do not suspend.
 template <class T>
 class broadcast {
-    static_assert(std::is_object_v<T>, "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
+    static_assert(std::is_object_v<T>,
+                  "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
 
 public:
     using value_type = T;

@@ -22,7 +22,8 @@ namespace coir {
 /// members may be called from tasks and plain threads alike.
 template <class T>
 class channel {
-    static_assert(std::is_object_v<T>, "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
+    static_assert(std::is_object_v<T>,
+                  "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
 
 public:
     using value_type = T;

@@ -155,7 +155,8 @@ private:
 /// it has skipped. All members may be called from tasks and plain threads alike, and do not suspend.
 template <class T>
 class watch {
-    static_assert(std::is_object_v<T>, "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
+    static_assert(std::is_object_v<T>,
+                  "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
 
 public:
     using value_type = T;

@@ -101,7 +101,8 @@ private:
 
 template <class T, class Store>
 class item_queue {
-    static_assert(std::is_object_v<T>, "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
+    static_assert(std::is_object_v<T>,
+                  "coir: items are objects (a reference is passed as a pointer, or as a std::reference_wrapper)");
 
 public:
     using value_type = T;
