@@ -24,6 +24,7 @@ public:
         out.emplace(std::move(items_.back()));
         items_.pop_back();
     }
+    void swap(lifo_store& other) noexcept { items_.swap(other.items_); }
 
 private:
     std::vector<T> items_;

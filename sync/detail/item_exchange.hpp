@@ -54,6 +54,7 @@ public:
         out.emplace(std::move(items_.front()));
         items_.pop_front();
     }
+    void swap(fifo_store& other) noexcept { items_.swap(other.items_); }  // std::swap() of a std::deque allocates
 
 private:
     std::deque<T> items_;

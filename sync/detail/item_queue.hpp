@@ -71,7 +71,7 @@ public:
     }
 
     void shut_down(bool immediate) {
-        std::optional<Store> dropped;  // whose items end after the lock is released
+        std::optional<Store> dropped;  // made before anything has happened; its items end after the lock is released
         if (immediate) {
             dropped.emplace();
         }
@@ -81,7 +81,7 @@ public:
             this->close_locked(wakes);
             if (immediate) {
                 done_ += this->store_.size();
-                std::swap(*dropped, static_cast<Store&>(this->store_));
+                dropped->swap(this->store_);
                 wake_joiners(wakes);
             }
         }

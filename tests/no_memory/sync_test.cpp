@@ -123,6 +123,42 @@ TEST(no_memory, a_pusher_that_cannot_be_let_in_is_told_and_the_next_one_comes) {
     });
 }
 
+TEST(no_memory, a_queue_is_shut_down_for_all_who_wait_or_for_nobody) {
+    run(runtime_options{.workers = 1}, [] {
+        std::optional<queue<int>> line;
+        std::vector<task<int>> waiters;
+        auto const renew = [&] {
+            line.emplace(1u).put(1);
+            waiters.push_back(spawn([&] {
+                try {
+                    line->put(2);
+                    return 0;
+                } catch (queue_shut_down const&) {
+                    return 1;
+                }
+            }));
+            waiters.push_back(spawn([&] {
+                line->join();
+                return 1;
+            }));
+            yield();
+        };
+        renew();
+        with_each_allocation_refused([&] { line->shutdown(true); },
+                                     [&](bool done) {
+                                         EXPECT_EQ(line->is_shut_down(), done);
+                                         EXPECT_EQ(line->empty(), done);
+                                         if (!done) {
+                                             line->shutdown(true);
+                                         }
+                                         EXPECT_EQ(take_sum(waiters), 2);
+                                         renew();
+                                     });
+        line->shutdown(true);
+        EXPECT_EQ(take_sum(waiters), 2);
+    });
+}
+
 TEST(no_memory, values_for_many_are_published_or_not) {
     run(runtime_options{.workers = 1}, [] {
         watch<std::string> state("old");
