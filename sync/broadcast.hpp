@@ -94,7 +94,7 @@ public:
         take(out, nullptr);
         return out;
     }
-    /// As pop(), for at most `d`; assigns to `out` on success.
+    /// As pop(), for at most `d`; assigns to `out` on success: what that throws costs this receiver the value.
     template <class Rep, class Period>
     channel_status pop_for(std::chrono::duration<Rep, Period> const& d, T& out) {
         std::optional<T> value;

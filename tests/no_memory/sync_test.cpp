@@ -27,17 +27,25 @@ struct item {
     friend bool operator<(item const& a, item const& b) { return a.number < b.number; }
 };
 
+// Whose moves may throw, as far as a queue knows.
+struct reluctant_item : item {
+    reluctant_item(int n, std::string t) : item{n, std::move(t)} {}
+    reluctant_item(reluctant_item&& other) noexcept(false) : item(std::move(other)) {}
+    reluctant_item& operator=(reluctant_item&&) = delete;
+};
+
 constexpr int k_items = 30;
 
 template <class Queue, class Put, class Take>
 void expect_that_it_takes_all_or_nothing_of_each(Put put, Take take) {
     std::optional<Queue> queue;
-    std::vector<item> items;
+    using value = typename Queue::value_type;
+    std::vector<value> items;
     int accepted = 0;
     auto const renew = [&] {
         items.clear();
         for (int i = 0; i < k_items; ++i) {
-            items.push_back({i, std::string(50, 'x')});
+            items.push_back(value{i, std::string(50, 'x')});
         }
     };
     renew();
@@ -54,7 +62,7 @@ void expect_that_it_takes_all_or_nothing_of_each(Put put, Take take) {
             }
             int numbers = 0;
             for (int i = 0; i < accepted; ++i) {
-                item const taken = take(*queue);
+                value const taken = take(*queue);
                 EXPECT_FALSE(taken.text.empty());
                 numbers += taken.number;
             }
@@ -71,13 +79,16 @@ struct wide_channel : channel<item> {
 
 TEST(no_memory, what_a_queue_did_not_take_is_still_with_its_owner) {
     run(runtime_options{.workers = 1}, [] {
-        expect_that_it_takes_all_or_nothing_of_each<wide_channel>([](auto& q, item& i) { q.push(std::move(i)); },
+        expect_that_it_takes_all_or_nothing_of_each<wide_channel>([](auto& q, auto& i) { q.push(std::move(i)); },
                                                                   [](auto& q) { return *q.pop(); });
-        auto const put = [](auto& q, item& i) { q.put(std::move(i)); };
+        auto const put = [](auto& q, auto& i) { q.put(std::move(i)); };
         auto const take = [](auto& q) { return q.get(); };
         expect_that_it_takes_all_or_nothing_of_each<queue<item>>(put, take);
         expect_that_it_takes_all_or_nothing_of_each<lifo_queue<item>>(put, take);
         expect_that_it_takes_all_or_nothing_of_each<priority_queue<item>>(put, take);
+        expect_that_it_takes_all_or_nothing_of_each<queue<reluctant_item>>(put, take);
+        expect_that_it_takes_all_or_nothing_of_each<lifo_queue<reluctant_item>>(put, take);
+        expect_that_it_takes_all_or_nothing_of_each<priority_queue<reluctant_item>>(put, take);
     });
 }
 
