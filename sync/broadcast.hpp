@@ -135,13 +135,15 @@ private:
             }
             std::uint64_t const oldest = state_->oldest();
             if (next_ < oldest) {
-                missed = oldest - std::exchange(next_, oldest);
+                missed = oldest - next_;
             } else {
                 value = state_->ring[next_ % state_->ring.size()];
             }
         }
         if (missed != 0) {
-            throw receiver_lagged(missed);
+            receiver_lagged const told(missed);  // whose text may find no memory: then next time
+            next_ += missed;
+            throw told;
         }
         out.emplace(*value);
         ++next_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -180,6 +181,34 @@ TEST(no_memory, values_for_many_are_published_or_not) {
                                          length += done ? 50 : 0;
                                          EXPECT_EQ(reader.get().size(), length);
                                      });
+    });
+}
+
+TEST(no_memory, a_receiver_is_told_of_every_gap) {
+    broadcast<int> news(2);
+    auto reader = news.subscribe();
+    std::uint64_t told = 0;
+    auto const take = [&] {
+        try {
+            reader.try_pop();
+        } catch (receiver_lagged const& lag) {
+            told += lag.missed();
+        }
+    };
+    auto const push_five = [&] {
+        for (int i = 0; i < 5; ++i) {
+            news.push(i);
+        }
+    };
+    push_five();
+    with_each_allocation_refused(take, [&](bool done) {
+        if (!done) {
+            take();
+        }
+        EXPECT_EQ(std::exchange(told, 0), 3u);
+        EXPECT_EQ(reader.try_pop(), 3);
+        EXPECT_EQ(reader.try_pop(), 4);
+        push_five();
     });
 }
 
