@@ -412,7 +412,10 @@ std::size_t select(Cases&&... cases) {
     constexpr bool all_are_cases = (std::derived_from<std::remove_reference_t<Cases>, detail::select_case> && ...);
     static_assert(all_are_cases, "coir::select: each argument must be a case: on_pop, on_push, on_ready, on_readable, "
                                  "on_writable, after, otherwise");
-    if constexpr (all_are_cases) {
+    constexpr bool all_are_new = !(std::is_lvalue_reference_v<Cases> || ...);
+    static_assert(!all_are_cases || all_are_new,
+                  "coir::select: a case serves one call, and is made in it: select(on_pop(...), ...)");
+    if constexpr (all_are_cases && all_are_new) {
         detail::select_case* const all[] = {&cases...};
         std::size_t const index = detail::select_one(all);
         all[index]->finish();
