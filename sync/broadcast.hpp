@@ -94,7 +94,7 @@ public:
         take(out, nullptr);
         return out;
     }
-    /// As pop(), for at most `d`; assigns to `out` on success.
+    /// As pop(), for at most `d`; assigns to `out` on success: what that throws costs this receiver the value.
     template <class Rep, class Period>
     channel_status pop_for(std::chrono::duration<Rep, Period> const& d, T& out) {
         std::optional<T> value;
@@ -135,13 +135,15 @@ private:
             }
             std::uint64_t const oldest = state_->oldest();
             if (next_ < oldest) {
-                missed = oldest - std::exchange(next_, oldest);
+                missed = oldest - next_;
             } else {
                 value = state_->ring[next_ % state_->ring.size()];
             }
         }
         if (missed != 0) {
-            throw receiver_lagged(missed);
+            receiver_lagged const told(missed);  // whose text may find no memory: then next time
+            next_ += missed;
+            throw told;
         }
         out.emplace(*value);
         ++next_;

@@ -73,7 +73,7 @@ public:
         return item;
     }
 
-    /// As pop(), for at most `d`; assigns to `out` on success. Throws `cancelled`.
+    /// As pop(), for at most `d`; assigns to `out` on success. Throws `cancelled`; what the assignment throws costs the item.
     template <class Rep, class Period>
     channel_status pop_for(std::chrono::duration<Rep, Period> const& d, T& out) {
         std::optional<T> item;

@@ -19,14 +19,15 @@ template <class T>
 class lifo_store {
 public:
     std::size_t size() const noexcept { return items_.size(); }
-    void push(T&& item) { items_.push_back(std::move(item)); }
+    void push(T&& item) { items_.emplace_back(std::move(item)); }
     void take_next(std::optional<T>& out) {
-        out.emplace(std::move(items_.back()));
+        out.emplace(std::move(*items_.back()));
         items_.pop_back();
     }
+    void swap(lifo_store& other) noexcept { items_.swap(other.items_); }
 
 private:
-    std::vector<T> items_;
+    std::vector<settled_item<T>> items_;
 };
 
 }  // namespace detail

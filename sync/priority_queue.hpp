@@ -18,7 +18,7 @@ namespace coir {
 namespace detail {
 
 // A binary heap of (item, number of its coming). std::push_heap is of no use here: a comparison that throws would cost it an
-// item. So each step first compares its way to where the item will lie, and then moves.
+// item. So each step first compares its way to where the item will lie, and then moves, which cannot throw within the heap.
 template <class T, class Compare>
 class heap_store {
 public:
@@ -26,7 +26,7 @@ public:
 
     void push(T&& item) {
         std::size_t place = items_.size();
-        while (place != 0 && before_(item, items_[parent_of(place)].item)) {  // equals stay behind
+        while (place != 0 && before_(item, *items_[parent_of(place)].item)) {  // equals stay behind
             place = parent_of(place);
         }
         items_.emplace_back(std::move(item), next_number_);
@@ -39,7 +39,7 @@ public:
     void take_next(std::optional<T>& out) {
         std::size_t const last = items_.size() - 1;
         std::size_t const place = place_of_last(last);
-        out.emplace(std::move(items_.front().item));
+        out.emplace(std::move(*items_.front().item));
         // The last one to `place`, and everything on the way there one step up.
         entry moved = std::move(items_[last]);
         for (std::size_t at = place; last != 0; at = parent_of(at)) {
@@ -50,21 +50,22 @@ public:
         }
         items_.pop_back();
     }
+    void swap(heap_store& other) noexcept { items_.swap(other.items_); }  // numbers go on
 
 private:
     struct entry {
         entry(T&& i, std::uint64_t n) : item(std::move(i)), number(n) {}
-        T item;
+        settled_item<T> item;
         std::uint64_t number;
     };
 
     static std::size_t parent_of(std::size_t at) noexcept { return (at - 1) / 2; }
 
     bool goes_before(entry const& a, entry const& b) const {
-        if (before_(a.item, b.item)) {
+        if (before_(*a.item, *b.item)) {
             return true;
         }
-        return a.number < b.number && !before_(b.item, a.item);
+        return a.number < b.number && !before_(*b.item, *a.item);
     }
 
     // Where the last item would lie if the first one were gone.
@@ -93,8 +94,8 @@ private:
 }  // namespace detail
 
 /// A queue that hands out the smallest item first, equal ones in the order of putting; getters and putters have their turns
-/// in the order of their coming. Comparing and moving a T must not suspend; a comparison that throws leaves the queue as it
-/// was. See queue for the rest.
+/// in the order of their coming. Comparing and moving a T must not suspend; one that throws leaves the queue as it was (but see
+/// get()). See queue for the rest.
 template <class T, class Compare = std::less<T>>
 class priority_queue : public detail::item_queue<T, detail::heap_store<T, Compare>> {
 public:

@@ -32,19 +32,32 @@ namespace coir {
 namespace detail {
 
 // Is the parameter of F written as std::optional<T>? Not asked by calling it: that would instantiate a generic lambda.
+// Of noexcept ones too: their pointers convert.
+template <class R, class A>
+std::remove_cvref<A> parameter_of(R (*)(A));
+template <class R, class C, class A>
+std::remove_cvref<A> parameter_of(R (C::*)(A));
+template <class R, class C, class A>
+std::remove_cvref<A> parameter_of(R (C::*)(A) const);
+template <class R, class C, class A>
+std::remove_cvref<A> parameter_of(R (C::*)(A) &);
+template <class R, class C, class A>
+std::remove_cvref<A> parameter_of(R (C::*)(A) const&);
+
 template <class F, class T>
 inline constexpr bool takes_optional = false;
-template <class R, class A, class T>
-inline constexpr bool takes_optional<R (*)(A), T> = std::is_same_v<std::remove_cvref_t<A>, std::optional<T>>;
-template <class R, class C, class A, class T>
-inline constexpr bool takes_optional<R (C::*)(A), T> = takes_optional<R (*)(A), T>;
-template <class R, class C, class A, class T>
-inline constexpr bool takes_optional<R (C::*)(A) const, T> = takes_optional<R (*)(A), T>;
+template <class F, class T>
+    requires std::is_pointer_v<F> && requires(F f) {
+        parameter_of(f);
+    }
+inline constexpr bool takes_optional<F, T> =
+    std::is_same_v<typename decltype(parameter_of(F()))::type, std::optional<T>>;
 template <class F, class T>
     requires requires {
-        &F::operator();
+        parameter_of(&F::operator());
     }
-inline constexpr bool takes_optional<F, T> = takes_optional<decltype(&F::operator()), T>;
+inline constexpr bool takes_optional<F, T> =
+    std::is_same_v<typename decltype(parameter_of(&F::operator()))::type, std::optional<T>>;
 
 template <class Source>
 concept exchanges_items = requires(Source& source) {
@@ -64,7 +77,7 @@ inline constexpr bool takes_result<F, void> = std::is_invocable_v<F>;
 template <class F, class T>
 inline constexpr bool is_told_of_item = [] {
     if constexpr (takes_optional<F, T>) {
-        return true;
+        return std::is_invocable_v<F&, std::optional<T>>;
     } else {
         return std::is_invocable_v<F&, T>;
     }
@@ -399,7 +412,10 @@ std::size_t select(Cases&&... cases) {
     constexpr bool all_are_cases = (std::derived_from<std::remove_reference_t<Cases>, detail::select_case> && ...);
     static_assert(all_are_cases, "coir::select: each argument must be a case: on_pop, on_push, on_ready, on_readable, "
                                  "on_writable, after, otherwise");
-    if constexpr (all_are_cases) {
+    constexpr bool all_are_new = !(std::is_lvalue_reference_v<Cases> || ...);
+    static_assert(!all_are_cases || all_are_new,
+                  "coir::select: a case serves one call, and is made in it: select(on_pop(...), ...)");
+    if constexpr (all_are_cases && all_are_new) {
         detail::select_case* const all[] = {&cases...};
         std::size_t const index = detail::select_one(all);
         all[index]->finish();

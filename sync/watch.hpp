@@ -68,8 +68,17 @@ public:
         }
     }
 
-    /// The latest value, which then counts as seen. Does not suspend.
-    T get() { return *checked().latest(&seen_); }
+    /// The latest value, which then counts as seen, if copying it did not throw. Does not suspend.
+    T get() {
+        std::uint64_t const seen_before = seen_;
+        auto const value = get_shared();
+        try {
+            return *value;
+        } catch (...) {
+            seen_ = seen_before;
+            throw;
+        }
+    }
     /// The same without a copy: the value stays as it is while the pointer lives.
     std::shared_ptr<T const> get_shared() { return checked().latest(&seen_); }
 
@@ -93,14 +102,22 @@ public:
     }
 
     /// Waits for a value, the present one first, for which `pred(T const&)` holds, and returns it, seen. Suspends. Throws
-    /// channel_closed if the watch is closed without one, `cancelled`.
+    /// channel_closed if the watch is closed without one, `cancelled`, and what `pred` and the copy do: the value then was
+    /// not seen.
     template <class Predicate>
     T wait(Predicate pred) {
-        for (;;) {
+        for (std::uint64_t seen_before = seen_;;) {
             auto const value = get_shared();
-            if (pred(*value)) {
-                return *value;
+            std::uint64_t const seen_now = seen_;
+            try {
+                if (pred(*value)) {
+                    return *value;
+                }
+            } catch (...) {
+                seen_ = seen_before;
+                throw;
             }
+            seen_before = seen_now;
             if (changed() == 0) {
                 throw channel_closed("coir::watch: closed before the value that was waited for");
             }

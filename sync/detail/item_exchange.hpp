@@ -54,6 +54,7 @@ public:
         out.emplace(std::move(items_.front()));
         items_.pop_front();
     }
+    void swap(fifo_store& other) noexcept { items_.swap(other.items_); }  // std::swap() of a std::deque allocates
 
 private:
     std::deque<T> items_;
@@ -106,7 +107,7 @@ public:
             std::unique_lock guard(lock_);
             if (store_.size() != 0) {
                 store_.take_next(out);
-                admit_pusher(wakes);
+                waiting.node = admit_pusher(wakes);
                 guard.unlock();
                 wakes.wake_all();
                 return progress::done;
@@ -264,23 +265,22 @@ private:
         }
     }
 
-    // Into the room that has just been made, before others come.
-    void admit_pusher(wake_list& wakes) noexcept {
+    // Into the room that has just been made, before others come. Returns the one admitted, who may destroy the exchange as
+    // soon as he is woken: so not under the lock.
+    wait_node* admit_pusher(wake_list& wakes) noexcept {
         while (wait_node* const node = pushers_.take_claimed()) {
             auto& next = static_cast<push_node&>(*node);
             try {
                 store_.push(std::move(*next.item));
                 next.taken = true;
                 ++pushed_;
+                return node;
             } catch (...) {
                 // The pusher tries again by itself, and what goes wrong then is its own. The room is the next one's.
-            }
-            bool const admitted = next.taken;
-            wakes.add_claimed(*node->who);
-            if (admitted) {
-                return;
+                wakes.add_claimed(*node->who);
             }
         }
+        return nullptr;
     }
 
     wait_list pushers_;

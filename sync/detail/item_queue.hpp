@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -20,6 +21,36 @@
 namespace coir::detail {
 
 inline constexpr wait_kind k_waits_to_join{"the last item of a queue to be done"};
+
+/// An item that its store moves about: that cannot throw. Behind a pointer, where moving a T could.
+template <class T>
+class settled_item {
+public:
+    explicit settled_item(T&& item) : kept_(keep(std::move(item))) {}
+    T& operator*() noexcept { return of(*this); }
+    T const& operator*() const noexcept { return of(*this); }
+
+private:
+    static constexpr bool k_in_place = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>;
+
+    static auto keep(T&& item) {
+        if constexpr (k_in_place) {
+            return T(std::move(item));
+        } else {
+            return std::make_unique<T>(std::move(item));
+        }
+    }
+    template <class Self>
+    static auto& of(Self& self) noexcept {
+        if constexpr (k_in_place) {
+            return self.kept_;
+        } else {
+            return *self.kept_;
+        }
+    }
+
+    std::conditional_t<k_in_place, T, std::unique_ptr<T>> kept_;
+};
 
 /// A store whose items are counted as they come in.
 template <class Base>
@@ -71,7 +102,7 @@ public:
     }
 
     void shut_down(bool immediate) {
-        std::optional<Store> dropped;  // whose items end after the lock is released
+        std::optional<Store> dropped;  // made before anything has happened; its items end after the lock is released
         if (immediate) {
             dropped.emplace();
         }
@@ -81,7 +112,7 @@ public:
             this->close_locked(wakes);
             if (immediate) {
                 done_ += this->store_.size();
-                std::swap(*dropped, static_cast<Store&>(this->store_));
+                dropped->swap(this->store_);
                 wake_joiners(wakes);
             }
         }
@@ -133,6 +164,7 @@ public:
     }
 
     /// The next item. Suspends until there is one. Throws queue_shut_down when the queue is shut down and empty, `cancelled`.
+    /// If the move into the result throws, the item is lost; not so with try_get() and try_get_for().
     T get() {
         std::optional<T> item;
         get_until(item, k_never);

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -27,17 +28,25 @@ struct item {
     friend bool operator<(item const& a, item const& b) { return a.number < b.number; }
 };
 
+// Whose moves may throw, as far as a queue knows.
+struct reluctant_item : item {
+    reluctant_item(int n, std::string t) : item{n, std::move(t)} {}
+    reluctant_item(reluctant_item&& other) noexcept(false) : item(std::move(other)) {}
+    reluctant_item& operator=(reluctant_item&&) = delete;
+};
+
 constexpr int k_items = 30;
 
 template <class Queue, class Put, class Take>
 void expect_that_it_takes_all_or_nothing_of_each(Put put, Take take) {
     std::optional<Queue> queue;
-    std::vector<item> items;
+    using value = typename Queue::value_type;
+    std::vector<value> items;
     int accepted = 0;
     auto const renew = [&] {
         items.clear();
         for (int i = 0; i < k_items; ++i) {
-            items.push_back({i, std::string(50, 'x')});
+            items.push_back(value{i, std::string(50, 'x')});
         }
     };
     renew();
@@ -54,7 +63,7 @@ void expect_that_it_takes_all_or_nothing_of_each(Put put, Take take) {
             }
             int numbers = 0;
             for (int i = 0; i < accepted; ++i) {
-                item const taken = take(*queue);
+                value const taken = take(*queue);
                 EXPECT_FALSE(taken.text.empty());
                 numbers += taken.number;
             }
@@ -71,13 +80,16 @@ struct wide_channel : channel<item> {
 
 TEST(no_memory, what_a_queue_did_not_take_is_still_with_its_owner) {
     run(runtime_options{.workers = 1}, [] {
-        expect_that_it_takes_all_or_nothing_of_each<wide_channel>([](auto& q, item& i) { q.push(std::move(i)); },
+        expect_that_it_takes_all_or_nothing_of_each<wide_channel>([](auto& q, auto& i) { q.push(std::move(i)); },
                                                                   [](auto& q) { return *q.pop(); });
-        auto const put = [](auto& q, item& i) { q.put(std::move(i)); };
+        auto const put = [](auto& q, auto& i) { q.put(std::move(i)); };
         auto const take = [](auto& q) { return q.get(); };
         expect_that_it_takes_all_or_nothing_of_each<queue<item>>(put, take);
         expect_that_it_takes_all_or_nothing_of_each<lifo_queue<item>>(put, take);
         expect_that_it_takes_all_or_nothing_of_each<priority_queue<item>>(put, take);
+        expect_that_it_takes_all_or_nothing_of_each<queue<reluctant_item>>(put, take);
+        expect_that_it_takes_all_or_nothing_of_each<lifo_queue<reluctant_item>>(put, take);
+        expect_that_it_takes_all_or_nothing_of_each<priority_queue<reluctant_item>>(put, take);
     });
 }
 
@@ -123,6 +135,42 @@ TEST(no_memory, a_pusher_that_cannot_be_let_in_is_told_and_the_next_one_comes) {
     });
 }
 
+TEST(no_memory, a_queue_is_shut_down_for_all_who_wait_or_for_nobody) {
+    run(runtime_options{.workers = 1}, [] {
+        std::optional<queue<int>> line;
+        std::vector<task<int>> waiters;
+        auto const renew = [&] {
+            line.emplace(1u).put(1);
+            waiters.push_back(spawn([&] {
+                try {
+                    line->put(2);
+                    return 0;
+                } catch (queue_shut_down const&) {
+                    return 1;
+                }
+            }));
+            waiters.push_back(spawn([&] {
+                line->join();
+                return 1;
+            }));
+            yield();
+        };
+        renew();
+        with_each_allocation_refused([&] { line->shutdown(true); },
+                                     [&](bool done) {
+                                         EXPECT_EQ(line->is_shut_down(), done);
+                                         EXPECT_EQ(line->empty(), done);
+                                         if (!done) {
+                                             line->shutdown(true);
+                                         }
+                                         EXPECT_EQ(take_sum(waiters), 2);
+                                         renew();
+                                     });
+        line->shutdown(true);
+        EXPECT_EQ(take_sum(waiters), 2);
+    });
+}
+
 TEST(no_memory, values_for_many_are_published_or_not) {
     run(runtime_options{.workers = 1}, [] {
         watch<std::string> state("old");
@@ -133,6 +181,34 @@ TEST(no_memory, values_for_many_are_published_or_not) {
                                          length += done ? 50 : 0;
                                          EXPECT_EQ(reader.get().size(), length);
                                      });
+    });
+}
+
+TEST(no_memory, a_receiver_is_told_of_every_gap) {
+    broadcast<int> news(2);
+    auto reader = news.subscribe();
+    std::uint64_t told = 0;
+    auto const take = [&] {
+        try {
+            reader.try_pop();
+        } catch (receiver_lagged const& lag) {
+            told += lag.missed();
+        }
+    };
+    auto const push_five = [&] {
+        for (int i = 0; i < 5; ++i) {
+            news.push(i);
+        }
+    };
+    push_five();
+    with_each_allocation_refused(take, [&](bool done) {
+        if (!done) {
+            take();
+        }
+        EXPECT_EQ(std::exchange(told, 0), 3u);
+        EXPECT_EQ(reader.try_pop(), 3);
+        EXPECT_EQ(reader.try_pop(), 4);
+        push_five();
     });
 }
 

@@ -269,6 +269,27 @@ TEST_F(locks, what_was_waited_at_may_be_destroyed_at_once) {
             [](lifo_queue<int>& q, auto& local) { return q.try_get_for(a_blink(local)).has_value(); },
             [](lifo_queue<int>& q) { q.put(1); });
 
+        // Into the room that a pop makes.
+        auto full = std::make_unique<channel<int>>(1);
+        full->push(1);
+        destroy(
+            std::move(full),
+            [](channel<int>& ch, auto& local) { return ch.push_for(2, a_blink(local)) == channel_status::success; },
+            [](channel<int>& ch) { ch.pop(); });
+        auto full_queue = std::make_unique<queue<int>>(1);
+        full_queue->put(1);
+        destroy(
+            std::move(full_queue), [](queue<int>& q, auto& local) { return q.try_put_for(2, a_blink(local)); },
+            [](queue<int>& q) { q.get(); });
+        auto selected = std::make_unique<channel<int>>(1);
+        selected->push(1);
+        destroy(
+            std::move(selected),
+            [](channel<int>& ch, auto& local) {
+                return select(on_push(ch, 2, [] {}), after(a_blink(local), [] {})) == 0;
+            },
+            [](channel<int>& ch) { ch.pop(); });
+
         struct owned {
             recursive_mutex m;
             event locked{};  // once; before that, nobody waits for it

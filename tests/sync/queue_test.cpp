@@ -100,6 +100,93 @@ TEST(queue, comparison_that_throws_costs_no_item) {
     EXPECT_EQ(values, (std::vector{1, 2, 5, 8}));
 }
 
+// Moves as often as it is told to, and then throws, unmoved.
+int moves_left = -1;
+
+template <bool Copyable>
+struct reluctant {
+    explicit reluctant(int v) : value(v) {}
+    reluctant(reluctant&& other) : value(taken_from(other)) {}
+    reluctant(reluctant const& other) requires Copyable : value((may_move(), other.value)) {}
+    reluctant& operator=(reluctant&& other) {
+        value = taken_from(other);
+        return *this;
+    }
+    bool operator<(reluctant const& other) const { return value < other.value; }
+
+    int value;
+
+private:
+    static void may_move() {
+        if (moves_left == 0) {
+            throw std::runtime_error("it stays");
+        }
+        --moves_left;
+    }
+    static int taken_from(reluctant& other) {
+        may_move();
+        return std::exchange(other.value, 0);
+    }
+};
+
+template <class Queue>
+void expect_that_no_item_is_lost_when_a_move_throws() {
+    using item = typename Queue::value_type;
+    for (int const size : {1, 2, 4, 7, 8}) {
+        for (bool const puts : {true, false}) {
+            bool done = false;
+            for (int moves = 0; !done; ++moves) {
+                Queue fresh;
+                Queue q;
+                std::vector<int> expected;
+                for (int i = 1; i <= size; ++i) {
+                    int const value = i * 5 % 9;
+                    q.put(item(value));
+                    fresh.put(item(value));
+                }
+                item added(9);
+                moves_left = moves;
+                try {
+                    if (puts) {
+                        q.put(std::move(added));
+                    } else {
+                        static_cast<void>(q.try_get());
+                    }
+                    done = true;
+                } catch (std::runtime_error const&) {
+                    done = false;
+                }
+                moves_left = -1;
+                if (done && puts) {
+                    fresh.put(item(9));
+                } else if (done) {
+                    fresh.get();
+                } else {
+                    EXPECT_EQ(added.value, 9);
+                }
+                while (auto const each = fresh.try_get()) {
+                    expected.push_back(each->value);
+                }
+                std::vector<int> values;
+                while (auto const each = q.try_get()) {
+                    values.push_back(each->value);
+                }
+                EXPECT_EQ(values, expected) << size << " items, move " << moves << (puts ? " of put" : " of get");
+                ASSERT_LT(moves, 100);
+            }
+        }
+    }
+}
+
+TEST(queue, move_that_throws_costs_no_item) {
+    expect_that_no_item_is_lost_when_a_move_throws<queue<reluctant<true>>>();
+    expect_that_no_item_is_lost_when_a_move_throws<queue<reluctant<false>>>();
+    expect_that_no_item_is_lost_when_a_move_throws<lifo_queue<reluctant<true>>>();
+    expect_that_no_item_is_lost_when_a_move_throws<lifo_queue<reluctant<false>>>();
+    expect_that_no_item_is_lost_when_a_move_throws<priority_queue<reluctant<true>>>();
+    expect_that_no_item_is_lost_when_a_move_throws<priority_queue<reluctant<false>>>();
+}
+
 TEST(queue, priority_queue_takes_another_order_and_what_only_moves) {
     priority_queue<std::pair<int, std::string>, std::greater<>> q;
     q.put({1, "a"});

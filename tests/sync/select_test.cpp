@@ -164,6 +164,35 @@ TEST(select, closed_channel_is_not_passed_over_in_silence) {
     });
 }
 
+// However it is written, as long as its parameter is.
+TEST(select, callback_that_takes_an_optional_is_told_of_the_end) {
+    static int told;
+    told = 0;
+    channel<int> ch;
+    ch.close();
+    using item = std::optional<int>;
+    struct counts_by_const_lvalue {
+        void operator()(item const& v) const& noexcept { told += !v; }
+    };
+    struct counts_by_lvalue {
+        void operator()(item v) & { told += !v; }
+    };
+    auto const lambda = [](item v) { told += !v; };
+    select(on_pop(ch, lambda));
+    select(on_pop(ch, [](item v) noexcept { told += !v; }));
+    select(on_pop(ch, [](item&& v) mutable noexcept { told += !v; }));
+    select(on_pop(ch, counts_by_const_lvalue()));
+    select(on_pop(ch, counts_by_lvalue()));
+    select(on_pop(
+        ch, +[](item v) { told += !v; }));
+    select(on_pop(
+        ch, +[](item v) noexcept { told += !v; }));
+    select(on_pop(ch, std::function<void(item)>(lambda)));
+    EXPECT_EQ(told, 8);
+    EXPECT_THROW(select(on_pop(ch, [](int) noexcept {})), channel_closed);
+    EXPECT_THROW(select(on_pop(ch, [](auto) noexcept {})), channel_closed);
+}
+
 TEST(select, close_wakes_it) {
     on_one_and_four_workers([] {
         channel<int> pops;

@@ -6,6 +6,7 @@
 #include <coir/core/task/task.hpp>
 
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -89,6 +90,47 @@ TEST(watch, waits_for_a_value_that_fits) {
         w.close();
         EXPECT_THROW(never.get(), channel_closed);
     });
+}
+
+TEST(watch, value_that_could_not_be_looked_at_was_not_seen) {
+    static bool refuses;
+    refuses = false;
+    struct value {
+        explicit value(int n) : number(n) {}
+        value(value&&) = default;
+        value(value const& other) : number(other.number) {
+            if (refuses) {
+                throw std::runtime_error("no copy");
+            }
+        }
+        int number;
+    };
+    watch<value> w(value(1));
+    auto r = w.subscribe();
+    auto const is_two = [](value const& v) { return v.number == 2; };
+    w.set(value(2));
+    refuses = true;
+    EXPECT_THROW(r.get(), std::runtime_error);
+    EXPECT_TRUE(r.has_changed());
+    EXPECT_THROW(r.wait(is_two), std::runtime_error);
+    EXPECT_TRUE(r.has_changed());
+    refuses = false;
+    EXPECT_EQ(r.wait(is_two).number, 2);
+    EXPECT_FALSE(r.has_changed());
+
+    w.set(value(3));
+    EXPECT_THROW(r.wait([](value const&) -> bool { throw std::logic_error("no opinion"); }), std::logic_error);
+    EXPECT_TRUE(r.has_changed());
+    // The next one, after one that did not fit: that one was seen.
+    EXPECT_THROW(r.wait([&](value const& v) {
+        if (v.number == 4) {
+            throw std::logic_error("no opinion");
+        }
+        w.set(value(4));
+        return false;
+    }),
+                 std::logic_error);
+    EXPECT_EQ(r.changed(), 1u);
 }
 
 TEST(watch, timed_out_and_cancelled_receivers_have_seen_nothing) {
