@@ -27,6 +27,36 @@ namespace detail {
 
 class coroutine_state;
 
+/// Keeps a state's memory.
+class coroutine_ref {
+public:
+    coroutine_ref() noexcept = default;
+    explicit coroutine_ref(coroutine_state& state) noexcept;
+    coroutine_ref(coroutine_ref const& other) noexcept;
+    coroutine_ref(coroutine_ref&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    coroutine_ref& operator=(coroutine_ref other) noexcept {
+        std::swap(state_, other.state_);
+        return *this;
+    }
+    ~coroutine_ref() {
+        if (state_ != nullptr) {
+            release(state_);
+        }
+    }
+
+    coroutine_state* get() const noexcept { return state_; }
+    coroutine_state* operator->() const noexcept { return state_; }
+    coroutine_state& operator*() const noexcept { return *state_; }
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+    friend bool operator==(coroutine_ref const&, coroutine_ref const&) noexcept = default;
+
+private:
+    friend class coroutine_state;
+    static void release(coroutine_state* state) noexcept;
+
+    coroutine_state* state_ = nullptr;
+};
+
 /// The callable of a coroutine.
 class coroutine_body {
 public:
@@ -68,7 +98,7 @@ public:
     coroutine(coroutine const& other) noexcept;
     coroutine(coroutine&& other) noexcept = default;
     coroutine& operator=(coroutine other) noexcept {
-        state_.swap(other.state_);
+        std::swap(state_, other.state_);
         return *this;
     }
     /// May suspend where the destructors of the body do; no cancellation is thrown meanwhile. An exception other than
@@ -95,7 +125,7 @@ private:
     coroutine() noexcept = default;
     coroutine(std::unique_ptr<detail::coroutine_body> body, std::size_t stack_size);
 
-    std::shared_ptr<detail::coroutine_state> state_;  // null: moved from
+    detail::coroutine_ref state_;  // null: moved from
 };
 
 }  // namespace coir

@@ -411,6 +411,87 @@ TEST(coroutine, one_that_outlives_its_task_unwinds_in_whoever_drops_it) {
     });
 }
 
+TEST(coroutine, child_of_one_that_another_task_unwinds_goes_to_its_root) {
+    struct slow_end {
+        promise<void>& begun;
+        future<void>& go_on;
+        ~slow_end() {
+            begun.set_value();
+            go_on.get();
+        }
+    };
+    on_one_and_four_workers([] {
+        promise<void> unwinds;
+        auto begun = unwinds.get_future();
+        promise<void> child_has_ended;
+        auto go_on = child_has_ended.get_future();
+        std::optional<coroutine> parent;
+        auto t = spawn([&] {
+            parent.emplace([&] {
+                slow_end const end{unwinds, go_on};
+                coroutine child([&] { begun.get(); });
+                child.switch_to();
+                ADD_FAILURE() << "the child goes on here, in its own task";
+            });
+            parent->switch_to();
+            child_has_ended.set_value();
+        });
+        yield_until_waiting(t);
+        parent.reset();
+        t.get();
+    });
+}
+
+TEST(coroutine, each_made_by_the_one_before_which_ends_is_no_burden_in_the_long_run) {
+    in_tasks_and_on_a_thread([] {
+        int left = 20000;
+        std::optional<coroutine> next;
+        std::function<void()> const body = [&] {
+            if (--left > 0) {
+                next.emplace(body);
+            }
+        };
+        next.emplace(body);
+        while (next) {
+            coroutine c = *std::exchange(next, std::nullopt);
+            c.switch_to();
+        }
+        EXPECT_EQ(left, 0);
+    });
+}
+
+TEST(coroutine, each_made_by_the_one_before_which_unwinds_needs_no_deep_stack_to_go) {
+    in_tasks_and_on_a_thread([] {
+        coroutine& root = coroutine::current();
+        int left = 20000;
+        std::optional<coroutine> next;
+        std::function<void()> const body = [&] {
+            if (--left > 0) {
+                next.emplace(body);
+            }
+            root.switch_to();
+        };
+        next.emplace(body);
+        while (next) {
+            coroutine c = *std::exchange(next, std::nullopt);
+            c.switch_to();
+        }
+        EXPECT_EQ(left, 0);
+    });
+}
+
+TEST(coroutine, captures_go_when_it_has_ended_or_with_its_last_handle) {
+    in_tasks_and_on_a_thread([] {
+        auto const held = std::make_shared<int>(1);
+        std::optional<coroutine> child;
+        coroutine parent([&, held] { child.emplace([held] {}); });
+        parent.switch_to();
+        EXPECT_EQ(held.use_count(), 2);  // the child's
+        child.reset();
+        EXPECT_EQ(held.use_count(), 1);
+    });
+}
+
 TEST(coroutine, exception_of_one_that_unwinds_is_reported) {
     std::atomic<int> reported{0};
     run(runtime_options{.workers = 1,
