@@ -143,7 +143,7 @@ private:
         if (missed != 0) {
             receiver_lagged const told(missed);  // whose text may find no memory: then next time
             next_ += missed;
-            throw told;
+            throw receiver_lagged(told);
         }
         out.emplace(*value);
         ++next_;
