@@ -11,6 +11,7 @@
 #include <exception>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 namespace coir::net {
 namespace detail_server {
@@ -194,10 +195,16 @@ void connections::close() {
 }
 
 void connections::cancel_all() {
-    std::lock_guard const guard(lock_);
-    cancelled_ = true;
-    for (running* one = first_; one != nullptr; one = one->next) {
-        one->task.cancel_noexcept("the server is drained");
+    std::vector<task_ref> tasks;
+    {
+        std::lock_guard const guard(lock_);
+        cancelled_ = true;
+        for (running* one = first_; one != nullptr; one = one->next) {
+            tasks.push_back(one->task);
+        }
+    }
+    for (task_ref const& one : tasks) {  // without the lock: a cancellation may end what is the user's
+        one.cancel_noexcept("the server is drained");
     }
 }
 
