@@ -32,6 +32,7 @@ constexpr std::size_t k_call_size_class = size_class_for(sizeof(call_record));
 // start even if the caller is cancelled (then its suspension points throw).
 void inherit(task_base& child, task_base& parent) {
     child.add_trait(task_base::k_starts_if_cancelled);
+    child.add_trait(task_base::k_forked_call);
     if (parent.has(task_base::k_has_context)) {
         task_base::inherit(child, &parent);
     }
@@ -82,11 +83,9 @@ bool fork_record::wait() noexcept {
         return true;
     }
     task->wait_uncancelled();
-    if (task->was_cancelled()) {
-        error = task->error();  // before it started: the call did not run
-    }
+    bool const came_back = task->was_cancelled();  // see worker::run_new(): it cannot have ended so if it was started
     task->release_handle();
-    return false;
+    return came_back;
 }
 
 void rethrow_first(std::initializer_list<fork_record*> calls) {

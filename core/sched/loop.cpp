@@ -98,7 +98,12 @@ worker* worker::run_new(worker* self, task_base& task) {
             own = &make_fiber(stack_pool::for_size(task.own_stack_size()), &own_stack_main);
         }
     } catch (std::bad_alloc const&) {
-        self->send_back(task);
+        if (task.has(task_base::k_forked_call)) {
+            task.end_unstarted();  // back to its frame, which has a stack, and waits for it
+            self->finish(task);
+        } else {
+            self->send_back(task);
+        }
         return self;
     }
     if (task.has(task_base::k_on_strand)) [[unlikely]] {

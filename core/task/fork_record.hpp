@@ -7,7 +7,8 @@
 // call and then ends (`given_to`); or kept by its frame (`given_to` is kept()), which runs it when it gets to it.
 // It goes from the stack to a task when another worker takes it, and when its frame is about to leave the worker: every
 // suspension gives all open calls away, so that what lies on a worker's fork stack belongs to its current task, and the
-// calls of a frame that blocks go on. Only if there is no memory for a task, and on a strand, they are kept.
+// calls of a frame that blocks go on. Only if there is no memory for a task, and on a strand, they are kept. A task for which
+// there is no stack ends without having run its call: then the frame does, once it joins it.
 // What is not given is therefore where it was put, and the newest there when its frame gets to it.
 
 #include <coir/core/base/atomic.hpp>
@@ -38,8 +39,8 @@ public:
     /// By whoever has taken it from the stack: its frame runs it.
     void keep() noexcept { given_to_.store(kept(), memory_order_release); }
 
-    /// Of one that is given: waits until it has run, which is no cancellation point; or, at once, true if it was kept and is
-    /// still to be run.
+    /// Of one that is given: waits until it has run, which is no cancellation point; or true if it was kept, or has come back,
+    /// and is still to be run.
     bool wait() noexcept;
 
     std::exception_ptr error;

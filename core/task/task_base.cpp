@@ -165,7 +165,7 @@ state_ptr<task_base> task_base::parent() const noexcept {
 
 void task_base::run() noexcept {
     if (cancel_is_pending() && !has(k_starts_if_cancelled)) [[unlikely]] {
-        end_unstarted();
+        cancel_unstarted();
     } else {
         try {
             invoke();
@@ -180,15 +180,19 @@ void task_base::run() noexcept {
 }
 
 // Out of line, as are all rare things on the way of a task: so that run() saves few registers.
-void task_base::end_unstarted() noexcept {
+void task_base::cancel_unstarted() noexcept {
     discard();
     set_cancelled(std::make_exception_ptr(cancelled(reason_of_request())));
 }
 
-void task_base::abandon_unspawned() noexcept {
+void task_base::end_unstarted() noexcept {
     discard();
     set_cancelled();
     complete();
+}
+
+void task_base::abandon_unspawned() noexcept {
+    end_unstarted();
     release_reference();
     release_reference();
 }

@@ -96,11 +96,12 @@ public:
 
     /// What is not so with most tasks. Written before the task is spawned, and then by itself.
     enum trait : std::uint8_t {
-        k_own_stack = 1,            ///< of a size of its own
-        k_on_strand = 2,            ///< belongs to a strand
-        k_has_context = 4,          ///< context variables were set
-        k_has_locals = 8,           ///< there are fiber_local objects
-        k_starts_if_cancelled = 16  ///< and its suspension points throw then
+        k_own_stack = 1,             ///< of a size of its own
+        k_on_strand = 2,             ///< belongs to a strand
+        k_has_context = 4,           ///< context variables were set
+        k_has_locals = 8,            ///< there are fiber_local objects
+        k_starts_if_cancelled = 16,  ///< and its suspension points throw then
+        k_forked_call = 32           ///< its caller can run it
     };
 
     bool is_task() const noexcept final { return true; }
@@ -233,6 +234,8 @@ public:
 
     /// Runs the callable, stores its result and wakes who waits. Never throws. May return on another thread.
     void run() noexcept;
+    /// Instead of running it, by who has claimed its start: destroys the callable and ends the task as cancelled.
+    void end_unstarted() noexcept;
     /// For the task itself. Throws std::bad_alloc.
     coroutine_root& coroutines();
 
@@ -311,7 +314,7 @@ private:
     friend class scheduler;
 
     void join_unfinished_task();
-    COIR_COLD void end_unstarted() noexcept;
+    COIR_COLD void cancel_unstarted() noexcept;
     task_extra& make_extra();
     static void delete_extra(task_extra* extra) noexcept;
     void end_locals() noexcept;

@@ -8,10 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -89,6 +91,48 @@ void limit_address_space_to(std::size_t more) {
     std::_Exit(0);
 }
 
+// All stacks but those of tasks that wait are gone, for good: then a task forks calls that suspend.
+[[noreturn]] void join_calls_without_stacks(unsigned workers) {
+    coir::run(coir::runtime_options{.workers = workers, .stall_threshold = std::chrono::seconds(0)}, [] {
+        coir::event go;
+        std::vector<coir::task<void>> tasks;
+        limit_address_space_to(0);
+        constexpr int k_tasks = 64;
+        std::atomic<int> began{0};
+        for (int i = 0; i < k_tasks; ++i) {
+            tasks.push_back(coir::spawn([&] {
+                ++began;
+                go.wait();
+            }));
+        }
+        coir::sleep(std::chrono::milliseconds(100));
+        if (began == k_tasks) {
+            std::fputs("there was room for all of them\n", stderr);
+            std::_Exit(3);
+        }
+        coir::fork_join([] { coir::sleep(std::chrono::milliseconds(10)); },
+                        [] { coir::sleep(std::chrono::milliseconds(1)); }, [] {});
+        std::atomic<int> calls{0};
+        coir::parallel_for(0, 40, 1, [&](int) {
+            coir::sleep(std::chrono::milliseconds(1));
+            ++calls;
+        });
+        std::string failure;
+        try {
+            coir::fork_join([] { coir::sleep(std::chrono::milliseconds(10)); },
+                            [] { throw std::runtime_error("second"); });
+        } catch (std::runtime_error const& e) {
+            failure = e.what();
+        }
+        std::fprintf(stderr, "joined %d calls, and one that failed: %s\n", calls.load(), failure.c_str());
+        go.set();
+        for (auto& t : tasks) {
+            t.get();
+        }
+    });
+    std::_Exit(0);
+}
+
 class no_stacks : public testing::TestWithParam<std::tuple<unsigned, int>> {};
 
 TEST_P(no_stacks, for_some_tasks_they_get_those_of_others_whichever_worker_keeps_them) {
@@ -98,6 +142,17 @@ TEST_P(no_stacks, for_some_tasks_they_get_those_of_others_whichever_worker_keeps
     auto const [workers, turns] = GetParam();
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(run_more_tasks_than_stacks(workers, turns), testing::ExitedWithCode(0), "all 1000 ended");
+}
+
+TEST(no_stacks_for_calls, the_frame_that_joins_them_runs_them) {
+    if (COIR_ASAN || COIR_TSAN) {
+        GTEST_SKIP() << "sanitizers need address space of their own";
+    }
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    for (unsigned const workers : {1u, 2u}) {
+        EXPECT_EXIT(join_calls_without_stacks(workers), testing::ExitedWithCode(0),
+                    "joined 40 calls, and one that failed: second");
+    }
 }
 
 std::string name_of(testing::TestParamInfo<no_stacks::ParamType> const& which) {
