@@ -35,6 +35,8 @@ struct counters {
     counter io_events;
     counter looks;
     counter yields_to_nobody;  // turns that the running task kept, as nobody else wanted one
+    counter stacks_made;       // or taken from those that all workers share
+    counter starts_refused;    // of tasks for whose stacks there was no memory
 };
 
 }  // namespace coir::detail

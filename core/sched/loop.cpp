@@ -96,6 +96,7 @@ worker* worker::run_new(worker* self, task_base& task) {
         self->fill_reserve();
         if (task.has(task_base::k_own_stack)) [[unlikely]] {
             own = &make_fiber(stack_pool::for_size(task.own_stack_size()), &own_stack_main);
+            self->counters_.stacks_made.add(1);
         }
     } catch (std::bad_alloc const&) {
         if (task.has(task_base::k_forked_call)) {
@@ -121,10 +122,11 @@ worker* worker::run_new(worker* self, task_base& task) {
 }
 
 // There is no memory for its stack. It waits where every worker looks, those that keep a stack for later too: tasks that have
-// one may wait for this one.
+// one may wait for this one. The monitor says so if that goes on.
 void worker::send_back(task_base& task) noexcept {
     task.unclaim_start();
     home_.push_global(task);
+    counters_.starts_refused.add(1);
     wake_if_anybody_sleeps();
     if (queue_.owner().empty()) {
         nap_for_memory();
@@ -157,6 +159,7 @@ void worker::own_stack_main(fiber_thread* thread) {
 void worker::fill_reserve() {
     if (idle_fibers_.empty()) {
         idle_fibers_.push(home_.fibers().take(&loop));
+        counters_.stacks_made.add(1);
     }
 }
 

@@ -30,6 +30,13 @@ constexpr int k_most_batches = 64;
 // times in its first two minutes. Guessed.
 constexpr auto k_ask_again = std::chrono::milliseconds(200);
 constexpr auto k_ask_no_more = std::chrono::minutes(1);
+// For so long no task that waits for a stack has got one. Guessed: late enough that others may come to an end first.
+constexpr auto k_short_of_stacks = std::chrono::milliseconds(500);
+
+bool stderr_takes_a_line() noexcept {
+    pollfd out{::fileno(stderr), POLLOUT, 0};
+    return ::poll(&out, 1, 0) != 0;
+}
 
 // Waits until standard error takes a line without keeping its writer: a pipe may be full. False if it does not by the
 // time when the runtime ends, which does not wait for it.
@@ -95,6 +102,7 @@ void monitor::worker_is_up() noexcept {
 
 void monitor::run() noexcept {
     name_this_thread(home_.name_of_threads(), "watch");
+    starts_.since = std::chrono::steady_clock::now();
     int quiet = 0;
     std::chrono::nanoseconds pause = k_ask_again;
     while (!stopping_.load(std::memory_order_acquire)) {
@@ -126,6 +134,7 @@ void monitor::run() noexcept {
         for (unsigned i = 0; i < home_.worker_count(); ++i) {
             look_after(home_.worker_at(i), watched_[i], now);
         }
+        look_after_starts(now);
     }
 }
 
@@ -175,6 +184,35 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     auto const threshold = home_.options().stall_threshold;
     if (threshold.count() > 0 && !state.reported && now - state.since >= threshold) {
         state.reported = report(w, state, now - state.since);
+    }
+}
+
+void monitor::look_after_starts(time_point now) noexcept {
+    std::uint64_t refused = 0;
+    std::uint64_t got = 0;
+    std::size_t waiting = home_.global_queue().size();
+    for (unsigned i = 0; i < home_.worker_count(); ++i) {
+        worker& w = home_.worker_at(i);
+        refused += w.stats().starts_refused.read();
+        got += w.stats().stacks_made.read() + w.stats().tasks_ended.read();
+        waiting += w.thief().size();
+    }
+    bool const some_got_one = got != starts_.got;
+    bool const some_were_refused = refused != starts_.refused;
+    if (some_got_one || (!some_were_refused && now - starts_.last >= k_short_of_stacks / 2)) {
+        starts_ = {refused, got, now, now, starts_.reported && !some_got_one};
+        return;
+    }
+    if (!some_were_refused) {
+        return;  // the worker may not have had its turn since the last tick
+    }
+    starts_.refused = refused;
+    starts_.last = now;
+    if (!starts_.reported && now - starts_.since >= k_short_of_stacks && stderr_takes_a_line()) {
+        // Whatever is ready just now: of those at least one is in a worker's hands.
+        std::fprintf(stderr, "coir: about %zu tasks cannot start: no memory for a stack\n",
+                     std::max<std::size_t>(waiting, 1));
+        starts_.reported = true;
     }
 }
 

@@ -29,6 +29,10 @@
 // stderr may keep it waiting, which must not keep the workers.
 // Go's sysmon and Seastar's stall detector do the like; this one stops nothing and sends no signal to a thread that
 // is inside a system call.
+//
+// Tasks for whose stacks there is no memory wait in a queue, and no deadlock is found while a queue is not empty. So it is
+// said once if there are such tasks and for a while none of them gets a stack, and no other task ends and leaves its own.
+// The monitor writes that itself, when stderr takes it at once: there may be no memory for a thread.
 
 #include "core/park/parker.hpp"
 #include "core/sched/section_watch.hpp"
@@ -82,8 +86,18 @@ private:
         std::thread writer;
     };
 
+    // Tasks that get no stack, over all workers.
+    struct starts {
+        std::uint64_t refused = 0;
+        std::uint64_t got = 0;  // stacks that were made, and tasks that have ended
+        time_point since{};     // when `got` was first seen; later if for a while nobody was refused one
+        time_point last{};      // when `refused` was last seen to have changed
+        bool reported = false;
+    };
+
     void run() noexcept;
     bool everybody_rests() const noexcept;
+    void look_after_starts(time_point now) noexcept;
     void pass_a_tick() noexcept;
     void look_after(worker& w, watched& state, time_point now) noexcept;
     void take_over(worker& w) noexcept;
@@ -92,6 +106,7 @@ private:
 
     scheduler& home_;
     std::vector<watched> watched_;
+    starts starts_;
     std::unique_ptr<epoll_event[]> events_;
     section_watch sections_;
     std::atomic<bool> asleep_{false};

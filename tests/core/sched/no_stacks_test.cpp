@@ -5,6 +5,7 @@
 #include <coir/coir.hpp>
 #include <coir/core/base/config.hpp>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -154,6 +155,63 @@ TEST(no_stacks_for_calls, the_frame_that_joins_them_runs_them) {
                     "joined 40 calls, and one that failed: second");
     }
 }
+
+// Those that have a stack wait for what those without would do. Some have other things to do meanwhile, but end not.
+[[noreturn]] void stand_still_for_want_of_stacks(unsigned workers) {
+    coir::run(coir::runtime_options{.workers = workers, .stall_threshold = std::chrono::seconds(0)}, [] {
+        constexpr int k_tasks = 1000;
+        coir::event go;
+        std::atomic<int> began{0};
+        std::vector<coir::task<void>> tasks;
+        auto const spawn_all = [&] {
+            for (int i = 0; i < k_tasks; ++i) {
+                tasks.push_back(coir::spawn([&] {
+                    ++began;
+                    go.wait();
+                }));
+            }
+        };
+        auto const end_all = [&] {
+            go.set();
+            for (auto& t : tasks) {
+                t.wait();
+            }
+            tasks.clear();
+            go.clear();
+            began = 0;
+        };
+        tasks.reserve(k_tasks);
+        go.set();
+        spawn_all();  // once with stacks for all, so that there is room for records and in queues already
+        end_all();
+        limit_address_space_to(std::size_t{8} << 20);
+        for (int standstill = 1; standstill <= 2; ++standstill) {
+            spawn_all();
+            coir::sleep(std::chrono::milliseconds(1500));
+            if (began == k_tasks) {
+                std::fputs("there was room for all of them\n", stderr);
+                std::_Exit(3);
+            }
+            std::fprintf(stderr, "end of %d\n", standstill);
+            end_all();
+        }
+    });
+    std::_Exit(0);
+}
+
+class no_stacks_for_long : public testing::TestWithParam<unsigned> {};
+
+TEST_P(no_stacks_for_long, is_said_once_for_each_standstill) {
+    if (COIR_ASAN || COIR_TSAN) {
+        GTEST_SKIP() << "sanitizers need address space of their own";
+    }
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    std::string const line = "coir: about [0-9]+ tasks cannot start: no memory for a stack\n";
+    EXPECT_EXIT(stand_still_for_want_of_stacks(GetParam()), testing::ExitedWithCode(0),
+                testing::MatchesRegex(line + "end of 1\n" + line + "end of 2\n"));
+}
+
+INSTANTIATE_TEST_SUITE_P(workers, no_stacks_for_long, testing::Values(1u, 2u));
 
 std::string name_of(testing::TestParamInfo<no_stacks::ParamType> const& which) {
     auto const [workers, turns] = which.param;
