@@ -17,7 +17,7 @@ class waiter;
 
 /// std::recursive_mutex for tasks and plain threads; meets Lockable. Unlike coir::mutex it is owned, by the task (or thread)
 /// that has locked it: wherever that task goes on, it may lock it again, and only it may unlock it. Waiters get it in the
-/// order of their coming. Destroying a locked one is undefined.
+/// order of their coming. In blocking(f) it is the thread's that runs f, not the task's. Destroying a locked one is undefined.
 class recursive_mutex {
 public:
     recursive_mutex() = default;

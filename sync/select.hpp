@@ -402,8 +402,9 @@ template <class F>
 /// Waits until one of the cases can take effect, has that one take effect and no other, calls its callback, and returns its
 /// index. If several can at once, it is the first of them: put first what must not be kept waiting. Suspends the calling
 /// task (blocks a thread), unless there is an `otherwise`. Throws `cancelled`, and then no case has taken effect; what the
-/// callback throws. The cases are made in the call itself. Among the waiters of a channel a select() keeps its place, except
-/// if one of its other cases can suddenly be taken just as it lines up, and somebody else then is faster.
+/// callback throws. The cases are made in the call itself, and what they name lives until select() has returned. Among the
+/// waiters of a channel a select() keeps its place, except if one of its other cases can suddenly be taken just as it lines
+/// up, and somebody else then is faster.
 /// After Go's select; the claim is Reppy's (Concurrent Programming in ML, ch. 10).
 template <class... Cases>
     requires((std::derived_from<std::remove_reference_t<Cases>, detail::select_case> ||

@@ -18,7 +18,8 @@ namespace coir {
 
 class semaphore;
 
-/// One permit, given back by the destructor. Move-only.
+/// One permit, given back by the destructor. Move-only. Where that release() would throw (of a bounded_semaphore that got more
+/// than it has given), the process ends: std::terminate().
 class [[nodiscard]] semaphore_permit {
 public:
     semaphore_permit() = default;

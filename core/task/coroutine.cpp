@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A coroutine's state lives as long as handles, children and the current place refer to it. Two counts:
-//   handles_     those of users, and one while it is the current one. At 0 an unfinished body unwinds.
+//   handles_     those of users, one while it is the current one, and one while it waits for another one that it unwinds. At
+//                0 an unfinished body unwinds.
 //   references_  memory alone: also children, each of its parent, and the state itself (own_handle_), while there are
 //                handles
 // A child does not keep its parent's body alive: a body usually owns the handles of its children on its stack, and neither
@@ -271,6 +272,7 @@ void coroutine_state::close() noexcept {
         closing_ = true;
         root_ = pointer(root);
         closer_ = pointer(self);
+        self.add_handle();  // who drops another one meanwhile, in any task, does not unwind it: it is gone on with from here
         // What the one who closes was just about to be thrown stays its own.
         std::exception_ptr const own = std::exchange(self.thrown_, nullptr);
         while (!done_) {
@@ -280,6 +282,7 @@ void coroutine_state::close() noexcept {
             }
         }
         self.thrown_ = own;
+        self.drop_handle();  // not the last one: it is the current one
         closer_ = {};
     }
     done_ = true;

@@ -41,6 +41,15 @@ struct notes_its_end {
     ~notes_its_end() { events.emplace_back(what); }
 };
 
+struct waits_at_its_end {
+    promise<void>& begun;
+    future<void>& go_on;
+    ~waits_at_its_end() {
+        begun.set_value();
+        go_on.get();
+    }
+};
+
 // ---- switching
 
 TEST(coroutine, two_that_switch_to_each_other_take_turns) {
@@ -412,14 +421,6 @@ TEST(coroutine, one_that_outlives_its_task_unwinds_in_whoever_drops_it) {
 }
 
 TEST(coroutine, child_of_one_that_another_task_unwinds_goes_to_its_root) {
-    struct slow_end {
-        promise<void>& begun;
-        future<void>& go_on;
-        ~slow_end() {
-            begun.set_value();
-            go_on.get();
-        }
-    };
     on_one_and_four_workers([] {
         promise<void> unwinds;
         auto begun = unwinds.get_future();
@@ -428,7 +429,7 @@ TEST(coroutine, child_of_one_that_another_task_unwinds_goes_to_its_root) {
         std::optional<coroutine> parent;
         auto t = spawn([&] {
             parent.emplace([&] {
-                slow_end const end{unwinds, go_on};
+                waits_at_its_end const end{unwinds, go_on};
                 coroutine child([&] { begun.get(); });
                 child.switch_to();
                 ADD_FAILURE() << "the child goes on here, in its own task";
@@ -439,6 +440,36 @@ TEST(coroutine, child_of_one_that_another_task_unwinds_goes_to_its_root) {
         yield_until_waiting(t);
         parent.reset();
         t.get();
+    });
+}
+
+TEST(coroutine, last_handle_goes_elsewhere_while_it_waits_for_one_that_it_unwinds) {
+    on_one_and_four_workers([] {
+        std::vector<std::string> events;
+        promise<void> unwinds;
+        auto begun = unwinds.get_future();
+        promise<void> handle_is_gone;
+        auto go_on = handle_is_gone.get_future();
+        std::optional<coroutine> outer;
+        auto t = spawn([&] {
+            outer.emplace([&] {
+                notes_its_end const end{events, "outer"};
+                coroutine& self = coroutine::current();
+                coroutine inner([&] {
+                    waits_at_its_end const slow{unwinds, go_on};
+                    notes_its_end const end_of_inner{events, "inner"};
+                    self.switch_to();
+                });
+                inner.switch_to();
+            });
+            outer->switch_to();
+            events.emplace_back("back");
+        });
+        begun.get();
+        outer.reset();
+        handle_is_gone.set_value();
+        t.get();
+        EXPECT_THAT(events, ElementsAre("inner", "outer", "back"));
     });
 }
 
