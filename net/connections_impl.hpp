@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,13 +43,12 @@ public:
     void drain_until(clock::time_point deadline);
 
 private:
-    // A connection's task, for as long as its function runs; in that function's frame, linked under lock_.
+    // A connection's task, for as long as its function runs.
     struct running {
         task_ref task;
-        running* next = nullptr;
-        running* previous = nullptr;
+        unsigned cancelled_in;  // the last cancel_all() that has reached it
     };
-    class stay;
+    using running_list = std::list<running>;
 
     void accept_all();
     void accept_while_open();
@@ -57,6 +57,7 @@ private:
     void take(tcp_stream peer);
     void serve_one(tcp_stream peer);
     void cancel_all();
+    std::optional<task_ref> next_to_cancel(unsigned round) noexcept;
     void wait_for_room();
     void acceptor_ended() noexcept;
     void connection_ended() noexcept;
@@ -71,10 +72,10 @@ private:
     std::atomic<std::size_t> count_{0};  // changed under lock_
 
     coir::detail::spin_mutex lock_;  // guards, up to the next comment:
-    running* first_ = nullptr;
+    running_list running_;           // those that the last cancel_all() has not reached come first
     std::optional<task_ref> acceptor_;
     bool accepting_ = false;
-    bool cancelled_ = false;
+    unsigned cancellations_ = 0;  // calls of cancel_all()
 
     event finished_;
     event room_;

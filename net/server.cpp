@@ -11,7 +11,6 @@
 #include <exception>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 namespace coir::net {
 namespace detail_server {
@@ -128,28 +127,25 @@ void connections::take(tcp_stream peer) {
 }
 
 void connections::serve_one(tcp_stream peer) {
-    running self{current_task()};
+    running_list self;  // in the server's list, until the end
+    self.push_back({current_task(), 0});
+    auto const here = self.begin();
     bool too_late = false;
     {
         std::lock_guard const guard(lock_);
-        too_late = cancelled_;
-        self.next = first_;
-        if (first_ != nullptr) {
-            first_->previous = &self;
-        }
-        first_ = &self;
+        too_late = cancellations_ != 0;
+        here->cancelled_in = cancellations_;
+        running_.splice(running_.end(), self);
     }
     struct unlink {
         connections& home;
-        running& self;
+        running_list& self;
+        running_list::iterator here;
         ~unlink() {
             std::lock_guard const guard(home.lock_);
-            (self.previous == nullptr ? home.first_ : self.previous->next) = self.next;
-            if (self.next != nullptr) {
-                self.next->previous = self.previous;
-            }
+            self.splice(self.end(), home.running_, here);
         }
-    } const at_end{*this, self};
+    } const at_end{*this, self, here};
     if (!too_late) {
         serve_(std::move(peer));
     }
@@ -195,17 +191,26 @@ void connections::close() {
 }
 
 void connections::cancel_all() {
-    std::vector<task_ref> tasks;
+    unsigned round = 0;
     {
         std::lock_guard const guard(lock_);
-        cancelled_ = true;
-        for (running* one = first_; one != nullptr; one = one->next) {
-            tasks.push_back(one->task);
-        }
+        round = ++cancellations_;
     }
-    for (task_ref const& one : tasks) {  // without the lock: a cancellation may end what is the user's
-        one.cancel_noexcept("the server is drained");
+    // Without the lock: a cancellation may end what is the user's. And without memory, which there may not be.
+    while (auto const one = next_to_cancel(round)) {
+        one->cancel_noexcept("the server is drained");
     }
+}
+
+std::optional<task_ref> connections::next_to_cancel(unsigned round) noexcept {
+    std::lock_guard const guard(lock_);
+    auto const first = running_.begin();
+    if (first == running_.end() || first->cancelled_in >= round) {
+        return std::nullopt;
+    }
+    first->cancelled_in = round;
+    running_.splice(running_.end(), running_, first);
+    return first->task;
 }
 
 void connections::drain_until(clock::time_point deadline) {
