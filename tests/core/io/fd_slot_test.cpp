@@ -245,8 +245,11 @@ TEST(fd_slot, event_of_a_descriptor_that_was_closed_does_not_reach_its_successor
             if (&c.slot() == old_slot) {  // usually it is: slots are reused last in, first out
                 EXPECT_NE(c.slot().event_name(), stale);
                 wake_list wakes;
+                auto const& direction = c.slot().direction(io_direction::read);
+                std::uint32_t const before = direction.snapshot();
                 c.slot().signal(static_cast<std::uint32_t>(stale >> 32), ~0u, wakes);
                 EXPECT_TRUE(wakes.empty());
+                EXPECT_EQ(direction.snapshot(), before);  // it is neither ready nor hung up by that
                 EXPECT_FALSE(reader.done());
             }
             EXPECT_TRUE(d.write("fresh"));
