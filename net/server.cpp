@@ -208,7 +208,7 @@ std::optional<task_ref> connections::next_to_cancel(unsigned round) noexcept {
     if (first == running_.end() || first->cancelled_in >= round) {
         return std::nullopt;
     }
-    first->cancelled_in = round;
+    first->cancelled_in = cancellations_;
     running_.splice(running_.end(), running_, first);
     return first->task;
 }

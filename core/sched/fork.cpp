@@ -83,7 +83,13 @@ bool fork_record::wait() noexcept {
         return true;
     }
     task->wait_uncancelled();
-    bool const came_back = task->was_cancelled();  // see worker::run_new(): it cannot have ended so if it was started
+    bool came_back = false;
+    if (task->was_cancelled()) {  // see worker::run_new(): not so if it was started
+        came_back = task->cancelling() == 0;
+        if (!came_back) {
+            error = std::make_exception_ptr(cancelled(task->reason_of_request()));
+        }
+    }
     task->release_handle();
     return came_back;
 }

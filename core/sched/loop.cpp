@@ -99,8 +99,9 @@ worker* worker::run_new(worker* self, task_base& task) {
             self->counters_.stacks_made.add(1);
         }
     } catch (std::bad_alloc const&) {
-        if (task.has(task_base::k_forked_call)) {
-            task.end_unstarted();  // back to its frame, which has a stack, and waits for it
+        // One may come later. But a frame that waits for this call keeps its own stack, on which it can run it.
+        if (task.has(task_base::k_forked_call) && task.somebody_waits()) {
+            task.end_unstarted();
             self->finish(task);
         } else {
             self->send_back(task);

@@ -199,7 +199,7 @@ void monitor::look_after_starts(time_point now) noexcept {
     }
     bool const some_got_one = got != starts_.got;
     bool const some_were_refused = refused != starts_.refused;
-    if (some_got_one || (!some_were_refused && now - starts_.last >= k_short_of_stacks / 2)) {
+    if (some_got_one || now - starts_.last >= k_short_of_stacks / 2) {
         starts_ = {refused, got, now, now, starts_.reported && !some_got_one};
         return;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A coroutine's state lives as long as handles, children and the current place refer to it. Two counts:
-//   handles_     those of users, one while it is the current one, and one while it waits for another one that it unwinds. At
-//                0 an unfinished body unwinds.
+//   handles_     those of users, one while it is the current one, and one while what it unwinds is gone on with: another task
+//                must not unwind it meanwhile. At 0 an unfinished body unwinds.
 //   references_  memory alone: also children, each of its parent, and the state itself (own_handle_), while there are
 //                handles
 // A child does not keep its parent's body alive: a body usually owns the handles of its children on its stack, and neither
@@ -64,6 +64,8 @@ private:
     coroutine_state& whoever_is_next() noexcept;
     void end_body() noexcept;
     void close() noexcept;
+    void keep_closers() noexcept;
+    void let_closers_go(coroutine_state& current) noexcept;
 
     // Everything but the counts is the business of the task that it belongs to, but for what is said above.
     std::atomic<std::uint32_t> handles_{1};
@@ -78,7 +80,8 @@ private:
     pointer parent_;                 // when it has ended: the one that it went back to, unless it was closed
     pointer root_;                   // of the task that it belongs to; null in the root itself
     pointer closer_;
-    coroutine own_handle_;  // not counted; empty when there are no handles
+    bool keeps_closer_ = false;  // has one of its handles_
+    coroutine own_handle_;       // not counted; empty when there are no handles
 
     // In a root:
     coroutine_state* current_ = nullptr;  // has one of handles_
@@ -167,6 +170,7 @@ void coroutine_state::switch_to() {
 void coroutine_state::go_on_in(coroutine_state& target) noexcept {
     coroutine_state& root = this->root();
     target.add_handle();
+    target.keep_closers();
     root.current_ = &target;
     root.left_ = this;
     switch_stack(suspended_on_, *target.suspended_on_);
@@ -181,7 +185,32 @@ void coroutine_state::arrive() noexcept {
     }
     // Perhaps its last handle: then it is closed from here.
     if (coroutine_state* const left = std::exchange(root.left_, nullptr)) {
+        if (left->keeps_closer_ && root.current_->closer_.get() != left) [[unlikely]] {
+            left->let_closers_go(*root.current_);
+        }
         left->drop_handle();
+    }
+}
+
+// Of one that unwinds, and is about to be gone on with: its closer, the closer of that one if it unwinds too, and so on.
+void coroutine_state::keep_closers() noexcept {
+    for (coroutine_state* one = this; one->closer_ && !one->keeps_closer_; one = one->closer_.get()) {
+        if (one->closer_->closing_) {
+            one->closer_->add_handle();
+        } else if (!one->closer_->try_add_handle()) {
+            return;
+        }
+        one->keeps_closer_ = true;
+    }
+}
+
+// This one has switched to somebody else, to `current`, while it unwinds.
+void coroutine_state::let_closers_go(coroutine_state& current) noexcept {
+    pointer one(*this);
+    while (one->keeps_closer_ && one->closer_.get() != &current) {
+        one->keeps_closer_ = false;
+        one = pointer(one->closer_);
+        one->drop_handle();  // perhaps its last one: then it is closed from here
     }
 }
 
@@ -272,17 +301,19 @@ void coroutine_state::close() noexcept {
         closing_ = true;
         root_ = pointer(root);
         closer_ = pointer(self);
-        self.add_handle();  // who drops another one meanwhile, in any task, does not unwind it: it is gone on with from here
         // What the one who closes was just about to be thrown stays its own.
         std::exception_ptr const own = std::exchange(self.thrown_, nullptr);
         while (!done_) {
-            self.go_on_in(*this);  // again, if it switched here while it unwound
+            root_ = pointer(self.root());  // `self` may itself be unwound by another task by now
+            self.go_on_in(*this);          // again, if it switched here while it unwound
             if (self.thrown_) {
                 report_unhandled_here(std::exchange(self.thrown_, nullptr));
             }
         }
         self.thrown_ = own;
-        self.drop_handle();  // not the last one: it is the current one
+        if (std::exchange(keeps_closer_, false)) {
+            self.drop_handle();  // not the last one: it is the current one
+        }
         closer_ = {};
     }
     done_ = true;

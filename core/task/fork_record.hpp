@@ -8,7 +8,7 @@
 // It goes from the stack to a task when another worker takes it, and when its frame is about to leave the worker: every
 // suspension gives all open calls away, so that what lies on a worker's fork stack belongs to its current task, and the
 // calls of a frame that blocks go on. Only if there is no memory for a task, and on a strand, they are kept. A task for which
-// there is no stack ends without having run its call: then the frame does, once it joins it.
+// there is no stack, and that its frame waits for, ends without having run its call: then the frame does.
 // What is not given is therefore where it was put, and the newest there when its frame gets to it.
 
 #include <coir/core/base/atomic.hpp>

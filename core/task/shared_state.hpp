@@ -84,6 +84,9 @@ public:
 
     bool is_done() const noexcept { return (word_.load(memory_order_acquire) & k_done) != 0; }
 
+    /// Who comes to wait just then may be overlooked.
+    bool somebody_waits() const noexcept { return list_of(word_.load(memory_order_acquire)) != nullptr; }
+
     // --- after is_done() -------------------------------------------------------------------------------------------
     bool was_cancelled() const noexcept { return outcome_ == outcome::cancelled; }
     bool has_error() const noexcept { return outcome_ != outcome::value; }

@@ -473,6 +473,43 @@ TEST(coroutine, last_handle_goes_elsewhere_while_it_waits_for_one_that_it_unwind
     });
 }
 
+TEST(coroutine, one_that_switches_away_while_it_unwinds_does_not_keep_who_unwinds_it) {
+    struct leaves_at_its_end {
+        coroutine& to;
+        ~leaves_at_its_end() { to.switch_to(); }
+    };
+    in_tasks_and_on_a_thread([] {
+        std::vector<std::string> events;
+        coroutine& root = coroutine::current();
+        std::optional<coroutine> outermost;
+        std::optional<coroutine> outer;
+        outermost.emplace([&] {
+            notes_its_end const end_of_outermost{events, "outermost"};
+            outer.emplace([&] {
+                notes_its_end const end_of_outer{events, "outer"};
+                coroutine& self = coroutine::current();
+                coroutine inner([&] {
+                    notes_its_end const end_of_inner{events, "inner"};
+                    leaves_at_its_end const leaves{root};
+                    self.switch_to();
+                });
+                inner.switch_to();
+            });
+            outer->switch_to();  // until inner has left
+            events.emplace_back("outer is let go");
+            outer.reset();
+            events.emplace_back("it is gone");
+            root.switch_to();
+        });
+        outermost->switch_to();
+        EXPECT_THAT(events, IsEmpty());
+        outermost->switch_to();
+        EXPECT_THAT(events, ElementsAre("outer is let go", "inner", "outer", "it is gone"));
+        outermost.reset();
+        EXPECT_EQ(events.back(), "outermost");
+    });
+}
+
 TEST(coroutine, each_made_by_the_one_before_which_ends_is_no_burden_in_the_long_run) {
     in_tasks_and_on_a_thread([] {
         int left = 20000;
