@@ -4,6 +4,7 @@
 #include <coir/core/base/config.hpp>
 #include <coir/core/base/errno_of.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -39,19 +40,31 @@ bool is_asleep(char const* thread_id) noexcept {
     return name_ends != nullptr && name_ends[1] == ' ' && name_ends[2] == 'S';
 }
 
+// Whether the entry of /proc/self/task is a thread other than `self` that may be awake.
+bool may_be_awake(dirent64 const& entry, pid_t self) noexcept {
+    auto const* const name = static_cast<char const*>(entry.d_name);
+    return name[0] != '.' && std::strtol(name, nullptr, 10) != self && !is_asleep(name);
+}
+
+// Without memory of its own, which opendir() takes: a runtime may be stuck because there is none.
 bool all_but_this_one_sleep() noexcept {
-    DIR* const threads = ::opendir("/proc/self/task");
-    if (threads == nullptr) {
+    int const threads = ::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (threads < 0) {
         return false;
     }
     pid_t const self = ::gettid();
+    alignas(dirent64) std::array<char, 2048> entries;
+    ssize_t length = 0;
     bool asleep = true;
-    while (dirent const* const entry = asleep ? ::readdir(threads) : nullptr) {
-        asleep = entry->d_name[0] == '.' || std::strtol(entry->d_name, nullptr, 10) == self ||
-                 is_asleep(static_cast<char const*>(entry->d_name));
+    while (asleep && (length = ::getdents64(threads, entries.data(), entries.size())) > 0) {
+        for (ssize_t at = 0; asleep && at < length;) {
+            auto const& entry = *reinterpret_cast<dirent64 const*>(entries.data() + at);
+            asleep = !may_be_awake(entry, self);
+            at += entry.d_reclen;
+        }
     }
-    ::closedir(threads);
-    return asleep;
+    ::close(threads);
+    return asleep && length == 0;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "core/fiber/memory.hpp"
 #include "tests/core/fiber/accessible.hpp"
 #include "tests/core/fiber/stacks.hpp"
+#include "tests/support/address_space.hpp"
 
 #include <coir/core/base/config.hpp>
 
@@ -21,7 +22,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 namespace coir::detail {
 namespace {
@@ -256,14 +256,7 @@ TEST(stack_pool_death, running_out_of_mappings_names_the_setting_and_loses_no_st
 }
 
 [[noreturn]] void run_out_of_address_space() {
-    std::ifstream statm("/proc/self/statm");
-    std::size_t pages = 0;
-    statm >> pages;
-    ::rlimit limit{};
-    limit.rlim_cur = limit.rlim_max = pages * page_size() + (std::size_t{200} << 20);
-    if (::setrlimit(RLIMIT_AS, &limit) != 0) {
-        finish(false, "setrlimit");
-    }
+    coir::test::limit_address_space_to(std::size_t{200} << 20);
     auto& pool = new_pool(256 * k_kib);
     std::vector<stack> stacks;
     stacks.reserve(1000);

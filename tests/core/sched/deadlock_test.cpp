@@ -2,8 +2,10 @@
 #include "tests/support/running.hpp"
 
 #include <coir/coir.hpp>
+#include <coir/core/base/config.hpp>
 #include <coir/testing.hpp>
 
+#include "tests/support/address_space.hpp"
 #include "tests/support/nothing_left.hpp"
 
 #include <gmock/gmock.h>
@@ -13,6 +15,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstddef>
+#include <cstdlib>
 #include <exception>
 #include <latch>
 #include <memory>
@@ -20,6 +23,8 @@
 #include <shared_mutex>
 #include <string>
 #include <thread>
+
+#include <malloc.h>
 
 namespace {
 
@@ -498,6 +503,33 @@ TEST(deadlock, reports_on_request_do_not_disturb_those_who_come_and_go) {
     second.get();
     stop = true;
     asking.join();
+}
+
+[[noreturn]] void deadlock_without_memory(unsigned workers) {
+    ::mallopt(M_ARENA_MAX, 1);  // no thread has an arena with room of its own
+    run(runtime_options{.workers = workers}, [] {
+        coir::event never;
+        // After the first one all threads are there, and have what they need.
+        EXPECT_THROW(never.wait(), coir::cancelled);
+        coir::test::use_up_all_memory();
+        try {
+            never.wait();
+        } catch (coir::cancelled const&) {
+            std::_Exit(0);
+        }
+    });
+    std::_Exit(1);
+}
+
+TEST(deadlock, is_found_and_ended_without_memory) {
+    if (COIR_ASAN || COIR_TSAN) {
+        GTEST_SKIP() << "sanitizers need address space of their own";
+    }
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    for (unsigned const workers : {1u, 2u}) {
+        EXPECT_EXIT(deadlock_without_memory(workers), testing::ExitedWithCode(0),
+                    "all tasks wait, and nobody can wake one of them");
+    }
 }
 
 TEST(deadlock, is_what_explore_finds_with_its_seed) {

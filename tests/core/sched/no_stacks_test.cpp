@@ -2,6 +2,8 @@
 //
 // Tasks for whose stacks there is no address space wait for it, and get what others give back.
 
+#include "tests/support/address_space.hpp"
+
 #include <coir/coir.hpp>
 #include <coir/core/base/config.hpp>
 
@@ -13,29 +15,14 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 namespace {
 
-// From here on this process gets so much address space more than it has.
-void limit_address_space_to(std::size_t more) {
-    std::ifstream statm("/proc/self/statm");
-    std::size_t pages = 0;
-    statm >> pages;
-    rlimit limit{};
-    limit.rlim_cur = limit.rlim_max = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + more;
-    if (::setrlimit(RLIMIT_AS, &limit) != 0) {
-        std::perror("setrlimit");
-        std::_Exit(2);
-    }
-}
+using coir::test::limit_address_space_to;
 
 // So many tasks that wait for one event.
 class crowd {
