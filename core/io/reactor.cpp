@@ -153,15 +153,19 @@ void reactor::wait_until(clock::time_point deadline) noexcept {
 
 bool reactor::wait_until_readable(clock::time_point deadline) noexcept {
     pollfd poller{epoll_, POLLIN, 0};
+    return wait_for_any(&poller, 1, deadline);
+}
+
+bool reactor::wait_for_any(pollfd* pollers, std::size_t count, clock::time_point deadline) noexcept {
     if (COIR_FAULT(poll_interrupted)) {
         return false;
     }
     if (deadline == k_never) {
-        return errno_of(&::ppoll, &poller, nfds_t{1}, nullptr, nullptr).value == 1;
+        return errno_of(&::ppoll, pollers, nfds_t{count}, nullptr, nullptr).value > 0;
     }
     auto const rest = std::max(deadline - std::chrono::steady_clock::now(), clock::duration::zero());
     timespec const timeout = to_timespec(rest);
-    return errno_of(&::ppoll, &poller, nfds_t{1}, &timeout, nullptr).value == 1;
+    return errno_of(&::ppoll, pollers, nfds_t{count}, &timeout, nullptr).value > 0;
 }
 
 std::size_t reactor::dispatch() noexcept {

@@ -16,6 +16,7 @@
 #include <memory>
 
 struct epoll_event;
+struct pollfd;
 
 namespace coir::detail {
 
@@ -42,6 +43,11 @@ public:
     /// Blocks until there is an event or an interrupt, or the deadline (on the steady clock) has passed, and fetches
     /// nothing. False if there is nothing to fetch. Any thread.
     bool wait_until_readable(clock::time_point deadline) noexcept;
+    /// The same of several reactors, by their descriptor() and POLLIN; the results are in `pollers` as poll() leaves them.
+    static bool wait_for_any(pollfd* pollers, std::size_t count, clock::time_point deadline) noexcept;
+    int descriptor() const noexcept {
+        return epoll_;
+    }
     /// Wakes everybody whose descriptor became ready. Returns how many events there were. Apart from the fetching,
     /// because a worker must be known to be awake before it wakes others.
     std::size_t dispatch() noexcept;

@@ -59,6 +59,14 @@ void blocking_section::resume_task() noexcept {
     task.home().push_from_outside(task);  // it has kept its strand, if it has one
 }
 
+scheduler* runtime_of_this_thread() noexcept {
+    if (worker* const here = this_worker()) {
+        return &here->home();
+    }
+    auto const* const section = static_cast<blocking_section*>(this_blocking_section());
+    return section != nullptr ? &section->task().home() : nullptr;
+}
+
 blocking_scope::blocking_scope() : section_(nullptr) {
     throw_if_cancel_pending();
     worker* const here = this_worker();

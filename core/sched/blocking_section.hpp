@@ -16,8 +16,8 @@
 
 namespace coir::detail {
 
+class scheduler;
 class task_base;
-
 class worker;
 
 class blocking_section : public fiber_thread {
@@ -44,5 +44,8 @@ private:
     std::uint64_t number_ = k_handed_over;
     std::optional<outside_work> outside_;
 };
+
+/// The runtime of which the calling thread is a worker, or in whose task's blocking section it is; else null.
+scheduler* runtime_of_this_thread() noexcept;
 
 }  // namespace coir::detail

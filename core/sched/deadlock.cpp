@@ -49,18 +49,25 @@ waiting_task describe(task_base& task) {
     return result;
 }
 
-// Follows who depends on whom from each task; a task that is met again on the way closes a circle.
+// Follows who depends on whom from each task; a task that is met again on the way closes a circle. Each is gone through once:
+// a way that runs into that of an earlier start has no circle, or it would have been found.
 std::vector<std::uint64_t> find_circle(waiting_tasks const& tasks, std::vector<std::uint64_t> const& order) {
+    std::unordered_map<std::uint64_t, std::uint64_t> start_of_way;
     for (std::uint64_t const start : order) {
-        std::vector<std::uint64_t> path;
-        for (std::uint64_t at = start; tasks.contains(at); at = tasks.at(at).depends_on) {
-            auto const met = std::find(path.begin(), path.end(), at);
-            if (met != path.end()) {
-                path.erase(path.begin(), met);
-                return path;
-            }
-            path.push_back(at);
+        std::uint64_t at = start;
+        while (tasks.contains(at) && start_of_way.emplace(at, start).second) {
+            at = tasks.at(at).depends_on;
         }
+        auto const met = start_of_way.find(at);
+        if (met == start_of_way.end() || met->second != start) {
+            continue;
+        }
+        std::vector<std::uint64_t> circle;
+        do {
+            circle.push_back(at);
+            at = tasks.at(at).depends_on;
+        } while (at != circle.front());
+        return circle;
     }
     return {};
 }

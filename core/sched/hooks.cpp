@@ -4,6 +4,7 @@
 
 #include "core/base/type_name.hpp"
 #include "core/io/this_reactor.hpp"
+#include "core/sched/blocking_section.hpp"
 #include "core/sched/scheduler.hpp"
 #include "core/sched/worker.hpp"
 #include "core/task/done_callbacks.hpp"
@@ -103,10 +104,10 @@ void sometimes_yield() noexcept {
 }
 
 outside_work::outside_work() noexcept : runtime_(0) {
-    worker* const here = this_worker();
-    if (here != nullptr && here->home().still().has_virtual_time()) {
-        here->home().still().outside_work_begins();
-        runtime_ = here->home().number();
+    scheduler* const home = runtime_of_this_thread();
+    if (home != nullptr && home->still().has_virtual_time()) {
+        home->still().outside_work_begins();
+        runtime_ = home->number();
     }
 }
 

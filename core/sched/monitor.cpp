@@ -25,6 +25,8 @@ constexpr auto k_tick = std::chrono::milliseconds(10);
 constexpr int k_quiet_ticks = 10;
 // Of events that are fetched for one worker in a tick, each of reactor::k_batch at most.
 constexpr int k_most_batches = 64;
+// While the monitor waits for descriptors nobody can wake it, and for no longer than that. Guessed.
+constexpr auto k_deaf = std::chrono::milliseconds(1);
 // A thread of the program's own that could still wake somebody may come to wait for good itself, and nobody is told of that. So
 // the monitor asks again, twice as late each time, and at last no more: a runtime that rests wakes up for nothing some ten
 // times in its first two minutes. Guessed.
@@ -71,7 +73,9 @@ void write_report(worker const& w, std::string const& task, std::chrono::nanosec
 
 monitor::monitor(scheduler& home)
     : home_(home), watched_(home.worker_count()), events_(std::make_unique<epoll_event[]>(reactor::k_batch)),
-      sections_(home) {}
+      kept_pollers_(std::make_unique<pollfd[]>(home.worker_count())), sections_(home) {
+    kept_.reserve(home.worker_count());
+}
 
 monitor::~monitor() {
     stop();
@@ -156,8 +160,38 @@ void monitor::pass_a_tick() noexcept {
         if (sections_.is_on() && now >= sections_.next_look()) {
             sections_.look();
         }
-        static_cast<void>(parker_.park_until(sections_.is_on() ? std::min(end, sections_.next_look()) : end));
+        auto const until = sections_.is_on() ? std::min(end, sections_.next_look()) : end;
+        if (kept_.empty()) {
+            static_cast<void>(parker_.park_until(until));
+        } else {
+            wait_for_events_of_kept(std::min(until, now + k_deaf));
+            static_cast<void>(parker_.park_until(now));  // a token is used up: what it is for is looked at next
+        }
     }
+    kept_.clear();
+}
+
+void monitor::wait_for_events_of_kept(time_point until) noexcept {
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+        kept_pollers_[i] = {home_.worker_at(kept_[i]).poller().descriptor(), POLLIN, 0};
+    }
+    if (!reactor::wait_for_any(kept_pollers_.get(), kept_.size(), until)) {
+        return;
+    }
+    for (std::size_t i = kept_.size(); i-- > 0;) {
+        if (kept_pollers_[i].revents == 0) {
+            continue;
+        }
+        worker& w = home_.worker_at(kept_[i]);
+        // Only an interrupt, which is the owner's, stays there: no use in waiting beside it.
+        if (!is_kept(w, watched_[kept_[i]]) || w.poller().poll_for_owner(events_.get()) == 0) {
+            kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+    }
+}
+
+bool monitor::is_kept(worker& w, watched const& state) const noexcept {
+    return w.looks() == state.looks && !w.rests();
 }
 
 void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
@@ -170,6 +204,9 @@ void monitor::look_after(worker& w, watched& state, time_point now) noexcept {
     bool const rests = w.rests();
     if ((looks == state.looks && !rests) || COIR_FAULT(take_over)) {
         take_over(w);
+        if (w.poller().has_descriptors()) {
+            kept_.push_back(w.index());
+        }
     }
     state.looks = looks;
     // A task that starts is not counted anywhere: it is seen by its being another one.

@@ -20,6 +20,8 @@
 //   2. While all workers rest the monitor sleeps too, and costs nothing. Before it does it says so (asleep_), and
 //      then looks at them once more; a worker that ends its rest says that first, then looks at asleep_. All four are
 //      seq_cst: one of them sees the other.
+//   3. Until the next tick it waits for the descriptors of kept workers, too: a connection is served as fast as it sends,
+//      whoever keeps the worker that it was opened on.
 //
 // A task that blocks its thread in coir::blocking() is looked after as well, more often: section_watch.hpp.
 //
@@ -45,6 +47,7 @@
 #include <vector>
 
 struct epoll_event;
+struct pollfd;
 
 namespace coir::detail {
 
@@ -101,6 +104,8 @@ private:
     void pass_a_tick() noexcept;
     void look_after(worker& w, watched& state, time_point now) noexcept;
     void take_over(worker& w) noexcept;
+    bool is_kept(worker& w, watched const& state) const noexcept;
+    void wait_for_events_of_kept(time_point until) noexcept;
     /// False if the one before is not yet written.
     bool report(worker& w, watched& state, std::chrono::nanoseconds kept) noexcept;
 
@@ -108,6 +113,9 @@ private:
     std::vector<watched> watched_;
     starts starts_;
     std::unique_ptr<epoll_event[]> events_;
+    // Of the workers that were kept at the last tick and have descriptors: the poller, and which worker it is.
+    std::unique_ptr<pollfd[]> kept_pollers_;
+    std::vector<unsigned> kept_;
     section_watch sections_;
     std::atomic<bool> asleep_{false};
     std::atomic<bool> stopping_{false};

@@ -30,7 +30,8 @@ struct runtime_options {
     std::optional<std::uint64_t> seed = std::nullopt;
 
     /// coir::clock stands still while any task can go on, and jumps to the next deadline when all of them wait and no job
-    /// of an executor is outstanding. With descriptors waited for, they are given a millisecond before each jump.
+    /// is outstanding that one of them, be it in blocking(), has handed to an executor. (Of jobs that a plain thread or another
+    /// job hands over nobody knows whom they are for.) With descriptors waited for, they are given a millisecond before each jump.
     bool virtual_time = false;
 
     /// Names the worker threads; shown in reports.

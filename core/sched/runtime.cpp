@@ -55,17 +55,19 @@ std::uint64_t runtime::deadlocks() const {
     return scheduler_->deadlocks();
 }
 
-void runtime::throw_if_deadlocked(std::uint64_t before) const {
-    if (auto report = scheduler_->deadlock_since(before)) {
+// Not for another cancellation of a task that has survived a deadlock. There was no memory for a reason if there was none for
+// the report.
+void runtime::throw_if_deadlocked(std::uint64_t before, std::string const& reason_of_end) const {
+    auto const report = scheduler_->deadlock_since(before);
+    if (report && reason_of_end == (report->empty() ? "" : detail::k_deadlock_reason)) {
         throw deadlock_error(*report);
     }
 }
 
 void runtime::throw_if_unaware_of_deadlock(detail::task_base& ended, std::uint64_t before) const {
     if (ended.cancel_is_pending() && !ended.has_error()) {
-        detail::cancel_reason const reason = ended.reason_of_request();
-        if (reason != nullptr && *reason == detail::k_deadlock_reason) {
-            throw_if_deadlocked(before);
+        if (detail::cancel_reason const reason = ended.reason_of_request()) {
+            throw_if_deadlocked(before, *reason);
         }
     }
 }

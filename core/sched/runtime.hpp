@@ -88,8 +88,8 @@ public:
             awaited.state()->join();
             throw_if_unaware_of_deadlock(*awaited.state(), before);
             return awaited.get();
-        } catch (cancelled const&) {
-            throw_if_deadlocked(before);
+        } catch (cancelled const& end) {
+            throw_if_deadlocked(before, end.reason());
             throw;
         }
     }
@@ -97,7 +97,7 @@ public:
 private:
     detail::scheduler& home() const noexcept { return *scheduler_; }
     std::uint64_t deadlocks() const;
-    void throw_if_deadlocked(std::uint64_t before) const;
+    void throw_if_deadlocked(std::uint64_t before, std::string const& reason_of_end) const;
     void throw_if_unaware_of_deadlock(detail::task_base& ended, std::uint64_t before) const;
 
     struct destroyer {

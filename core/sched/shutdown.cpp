@@ -15,7 +15,6 @@
 
 #include <coir/core/base/back_off.hpp>
 #include <coir/core/base/errors.hpp>
-#include <coir/core/base/tls.hpp>
 
 #include <cstdio>
 #include <new>
@@ -31,9 +30,7 @@ constexpr auto k_warn_after = std::chrono::seconds(5);
 }  // namespace
 
 void scheduler::shut_down() {
-    worker* const here = this_worker();
-    auto const* const section = static_cast<blocking_section*>(this_blocking_section());
-    if ((here != nullptr && &here->home() == this) || (section != nullptr && &section->task().home() == this)) {
+    if (runtime_of_this_thread() == this) {
         throw invalid_state("a runtime cannot be shut down by one of its own tasks");
     }
     if (in_a_fork.load(std::memory_order_relaxed)) {

@@ -10,7 +10,8 @@
 
 namespace coir::detail {
 
-/// One piece of such work, from its construction by the calling task until its end. On a plain thread, nothing.
+/// One piece of such work, from its construction by the calling task, be it in blocking(), until its end. On a plain thread,
+/// nothing.
 class outside_work {
 public:
     /// Begins it.

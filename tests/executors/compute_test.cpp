@@ -3,6 +3,7 @@
 
 #include "tests/support/running.hpp"
 
+#include <coir/core/sched/blocking.hpp>
 #include <coir/core/task/gather.hpp>
 #include <coir/core/task/sleep.hpp>
 #include <coir/core/task/timeout.hpp>
@@ -100,6 +101,21 @@ TEST(compute_executor, job_holds_back_virtual_time) {
         EXPECT_EQ(clock::now(), start);
         sleep(std::chrono::hours(1));
         EXPECT_EQ(clock::now() - start, std::chrono::hours(1));
+    });
+}
+
+TEST(compute_executor, job_of_a_blocking_section_holds_back_virtual_time) {
+    run(runtime_options{.virtual_time = true}, [] {
+        compute_executor compute({.max_concurrency = 1});
+        auto const start = clock::now();
+        auto job = coir::blocking([&] {
+            return compute.submit([] {
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                return 7;
+            });
+        });
+        EXPECT_EQ(with_timeout(std::chrono::seconds(1), [&] { return job.get(); }), 7);
+        EXPECT_EQ(clock::now(), start);
     });
 }
 

@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <coroutine>
@@ -23,6 +24,7 @@
 #include <shared_mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <malloc.h>
 
@@ -264,6 +266,25 @@ TEST(deadlock, of_a_task_that_has_caught_the_cancellation_of_one_is_found_too) {
     }
 }
 
+TEST(deadlock, is_not_what_a_later_cancellation_of_a_task_that_has_caught_it_is_called) {
+    for (auto const& options : k_variants) {
+        for (std::string const reason : {"the user asked for it", ""}) {
+            std::string end;
+            try {
+                run(options, [&reason] {
+                    coir::event never;
+                    EXPECT_THROW(never.wait(), coir::cancelled);
+                    coir::current_task().cancel(reason);
+                    coir::yield();
+                });
+            } catch (coir::cancelled const& e) {
+                end = "cancelled: " + e.reason();
+            }
+            EXPECT_EQ(end, "cancelled: " + reason);
+        }
+    }
+}
+
 // Whoever does not notice that it was cancelled because all that it waited for has ended hands that on.
 TEST(deadlock, is_thrown_whichever_task_of_a_chain_notices_it) {
     for (unsigned seed = 1; seed <= 20; ++seed) {
@@ -428,6 +449,32 @@ TEST(deadlock, report_comes_on_request_where_it_is_not_certain) {
         EXPECT_NO_THROW(right.get());
         sleeper.cancel();
     }
+}
+
+TEST(deadlock, report_takes_time_in_proportion_to_the_tasks) {
+    // The fastest of some, of a chain in which each task awaits the one before.
+    auto const time_for = [](int tasks) {
+        coir::runtime home(runtime_options{.workers = 1});
+        coir::event go;
+        std::vector<task<void>> chain;
+        chain.reserve(static_cast<std::size_t>(tasks));
+        chain.push_back(home.spawn([&go] { go.wait(); }));
+        for (int i = 1; i < tasks; ++i) {
+            chain.push_back(home.spawn([&last = chain.back()] { last.wait(); }));
+        }
+        auto fastest = std::chrono::nanoseconds::max();
+        for (int i = 0; i < 5; ++i) {
+            auto const begin = std::chrono::steady_clock::now();
+            EXPECT_THAT(home.describe_waits(1h).value_or(""), HasSubstr("waits for an event"));
+            fastest = std::min<std::chrono::nanoseconds>(fastest, std::chrono::steady_clock::now() - begin);
+        }
+        home.block_on([&] { go.set(); });
+        for (auto& each : chain) {
+            each.get();
+        }
+        return fastest;
+    };
+    EXPECT_LT(time_for(3200) / time_for(200), 100);  // with the square it would be 256
 }
 
 TEST(deadlock, report_on_request_names_a_call_that_blocks_its_thread) {
