@@ -69,8 +69,9 @@ class broadcast_receiver {
 public:
     broadcast_receiver(broadcast_receiver&& other) noexcept = default;
     broadcast_receiver& operator=(broadcast_receiver&& other) noexcept {
-        std::swap(state_, other.state_);
-        std::swap(next_, other.next_);
+        broadcast_receiver taken(std::move(other));
+        std::swap(state_, taken.state_);
+        std::swap(next_, taken.next_);
         return *this;
     }
     ~broadcast_receiver() {

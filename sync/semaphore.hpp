@@ -24,8 +24,10 @@ class [[nodiscard]] semaphore_permit {
 public:
     semaphore_permit() = default;
     semaphore_permit(semaphore_permit&& other) noexcept : from_(std::exchange(other.from_, nullptr)) {}
+    /// Gives back what it held.
     semaphore_permit& operator=(semaphore_permit&& other) noexcept {
-        std::swap(from_, other.from_);
+        semaphore_permit taken(std::move(other));
+        std::swap(from_, taken.from_);
         return *this;
     }
     ~semaphore_permit() { release(); }

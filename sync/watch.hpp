@@ -57,8 +57,9 @@ class watch_receiver {
 public:
     watch_receiver(watch_receiver&& other) noexcept = default;
     watch_receiver& operator=(watch_receiver&& other) noexcept {
-        std::swap(state_, other.state_);
-        std::swap(seen_, other.seen_);
+        watch_receiver taken(std::move(other));
+        std::swap(state_, taken.state_);
+        std::swap(seen_, taken.seen_);
         return *this;
     }
     ~watch_receiver() {

@@ -341,13 +341,59 @@ void report_unhandled_here(std::exception_ptr const& error) noexcept {
     }
 }
 
-void report_unretrieved_error(shared_state_base& state) noexcept {
-    if (!state.is_done() || !state.has_error() || state.was_cancelled() || state.error_was_retrieved()) {
-        return;
+std::uint32_t callers_runtime_number() noexcept {
+    scheduler* const home = runtime_of_this_thread();
+    return home != nullptr ? home->number() : 0;
+}
+
+namespace {
+
+struct letting_go {
+    state_ptr<shared_state_base> last;
+    void operator()() { last = {}; }
+};
+
+// Nobody has a reference to `state`: a task of that runtime, which has a handler, gets one. True: then the state may be gone
+// afterwards.
+bool let_go_in_runtime(std::uint32_t number, shared_state_base& state) noexcept {
+    using record = task_record<void, letting_go>;
+    scheduler* home = nullptr;  // may end at any time: start_dormant() looks again
+    scheduler::with_live(
+        number,
+        [](scheduler& found, void* p) noexcept {
+            *static_cast<scheduler**>(p) = found.on_unhandled() ? &found : nullptr;
+        },
+        static_cast<void*>(&home));
+    if (home == nullptr) {
+        return false;
     }
-    std::exception_ptr const error = state.error();
+    void* memory = nullptr;
+    try {
+        memory = allocate_record(size_class_for(sizeof(record)));
+    } catch (std::bad_alloc const&) {
+        return false;
+    }
+    record_references(&state).store(1, memory_order_release);
+    auto* const task = new (memory) record(birth{memory, home, nullptr, take_task_ids(1), number},
+                                           letting_go{state_ptr<shared_state_base>::adopt(&state)});
+    task->make_dormant();
+    task->add_trait(task_base::k_starts_if_cancelled);
+    start_dormant(*task);
+    return true;
+}
+
+}  // namespace
+
+bool report_unretrieved_error(shared_state_base& state, std::uint32_t home) noexcept {
+    if (!state.is_done() || !state.has_error() || state.was_cancelled() || state.error_was_retrieved()) {
+        return true;
+    }
     worker* const here = this_worker();
     task_base* const current = here != nullptr ? here->current_task() : nullptr;
+    if (current == nullptr && home != 0 && let_go_in_runtime(home, state)) {
+        return false;
+    }
+    std::exception_ptr const error = state.error();
     try {
         if (current != nullptr && here->home().on_unhandled()) {
             auto const handler = here->home().on_unhandled();
@@ -358,6 +404,7 @@ void report_unretrieved_error(shared_state_base& state) noexcept {
     } catch (...) {
         print_error(k_handler_threw, std::current_exception());
     }
+    return true;
 }
 
 }  // namespace detail

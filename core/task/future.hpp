@@ -29,13 +29,20 @@ class shared_future;
 
 namespace detail {
 
+/// The number of the runtime whose task calls this, be it in blocking(); 0 on a plain thread. Defined by core/sched.
+std::uint32_t callers_runtime_number() noexcept;
+
 /// The last reference to a future's state goes. If it holds an exception that nobody looked at, this goes to
-/// on_unhandled_exception, with the task that lets go of it; on a plain thread to stderr.
-void report_unretrieved_error(shared_state_base& state) noexcept;
+/// on_unhandled_exception, with the task that lets go of it. On a plain thread: with one that the runtime `home` gets for
+/// that; if there is none of this number, or it has no handler or no memory, to stderr.
+/// False: that task has a reference now, which is the last one.
+bool report_unretrieved_error(shared_state_base& state, std::uint32_t home) noexcept;
 
 /// The state behind a promise and its futures. An executor derives from it to hear of a cancellation.
 template <class T>
 class future_state : public shared_state_base {
+    std::uint32_t home_ = callers_runtime_number();  // where it was made; first, where the base leaves room
+
 public:
     /// With `references` references for those who will hold it.
     explicit future_state(std::uint32_t references) noexcept { this->publish(references); }
@@ -113,8 +120,9 @@ protected:
 
 private:
     void destroy() noexcept override {
-        report_unretrieved_error(*this);
-        delete this;
+        if (report_unretrieved_error(*this, std::exchange(home_, 0))) {
+            delete this;
+        }
     }
 
     callback_slot callbacks_;

@@ -293,7 +293,8 @@ public:
 
     /// Calls `f(task_ref)` when the task has ended, or soon if it has: in a task of its own, never inline, in the order of
     /// registration. It runs with the context variables of the registration, and on the strand of who registers. Its
-    /// exceptions go to on_unhandled_exception. From any thread. Does not suspend. Throws std::bad_alloc.
+    /// exceptions go to on_unhandled_exception. When the task's runtime has ended, f is destroyed and never called. From any
+    /// thread. Does not suspend. Throws std::bad_alloc.
     template <class F>
     void on_done(F&& f) const {
         static_assert(std::is_invocable_v<std::decay_t<F>&, task_ref>,

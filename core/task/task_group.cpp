@@ -144,7 +144,9 @@ void task_group::on_failure() noexcept {
         }
     }
     if (host) {
-        host->request_cancel(detail::keep_reason("a child failed"));
+        // A request from outside, which end_scope() makes pending again, keeps its reason.
+        bool const others = host->cancelling() > requests_at_entry_;
+        host->request_cancel(others ? host->reason_of_request() : detail::keep_reason("a child failed"));
     }
 }
 

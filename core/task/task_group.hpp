@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -65,18 +66,35 @@ private:
             using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
             return detail::spawn_introduced(
                 nullptr, options, [this](detail::task_base& child) { add(child); },
-                [this, body = call(std::forward<F>(f), std::forward<Args>(args)...)]() mutable -> decltype(auto) {
+                [body = call(std::forward<F>(f), std::forward<Args>(args)...),
+                 watch = failure_watch{*this}]() mutable -> decltype(auto) {
+                    watch.begin();
                     try {
                         return body();
                     } catch (cancelled const&) {
-                        throw;
-                    } catch (...) {
-                        on_failure();
+                        watch.end();
                         throw;
                     }
                 });
         }
     }
+
+    // Part of a child's callable, which is destroyed when the result is kept, or by the exception that was thrown instead: by the
+    // call, or because the result could not be kept.
+    struct failure_watch {
+        task_group& group;
+        int exceptions_before = k_off;
+
+        static constexpr int k_off = std::numeric_limits<int>::max();
+
+        void begin() noexcept { exceptions_before = std::uncaught_exceptions(); }
+        void end() noexcept { exceptions_before = k_off; }
+        ~failure_watch() {
+            if (std::uncaught_exceptions() > exceptions_before) {
+                group.on_failure();
+            }
+        }
+    };
 
     void add(detail::task_base& child);
     void on_failure() noexcept;

@@ -45,6 +45,25 @@ TEST(thread_pool, exception_of_a_job_comes_through_its_future) {
     });
 }
 
+TEST(thread_pool, exception_of_a_job_whose_future_has_gone_reaches_the_handler) {
+    for (unsigned const workers : {1u, 4u}) {
+        std::atomic<int> reported{0};
+        runtime_options const options{.workers = workers,
+                                      .on_unhandled_exception = [&](task_ref, std::exception_ptr) { ++reported; }};
+        run(options, [&] {
+            thread_pool_executor pool({.max_workers = 1});
+            std::atomic<bool> future_has_gone{false};
+            static_cast<void>(pool.submit([&] {
+                yield_until([&] { return future_has_gone.load(); });
+                throw std::runtime_error("lost");
+            }));
+            future_has_gone = true;
+            yield_until([&] { return reported == 1; });
+        });
+        EXPECT_EQ(reported, 1);
+    }
+}
+
 TEST(thread_pool, blocking_job_holds_its_thread_and_no_worker) {
     run(runtime_options{.workers = 1}, [] {
         thread_pool_executor pool({.max_workers = 1});

@@ -27,6 +27,21 @@ TEST(semaphore, hands_out_as_many_permits_as_it_has) {
     EXPECT_EQ(s.available(), 2);
 }
 
+TEST(semaphore, permit_that_another_one_is_moved_to_is_given_back_at_once) {
+    on_one_and_four_workers([] {
+        semaphore first(1);
+        semaphore second(1);
+        auto a = first.acquire_scoped();
+        auto b = second.acquire_scoped();
+        a = std::move(b);
+        EXPECT_EQ(first.available(), 1);
+        EXPECT_EQ(second.available(), 0);
+        auto& same = a;
+        a = std::move(same);
+        EXPECT_EQ(second.available(), 0);
+    });
+}
+
 TEST(semaphore, negative_numbers_throw) {
     EXPECT_THROW(semaphore(-1), std::invalid_argument);
     semaphore s(0);

@@ -85,6 +85,33 @@ TEST(scope, first_failure_cancels_the_siblings_and_the_body) {
     });
 }
 
+TEST(scope, result_that_cannot_be_kept_cancels_the_siblings_and_the_body) {
+    struct result {
+        result() = default;
+        result(result&& /*other*/) { throw std::runtime_error("cannot be moved"); }  // NOLINT(*-noexcept-move*)
+    };
+    on_one_and_four_workers([] {
+        std::atomic<bool> sibling_was_cancelled{false};
+        auto const body = [&](task_group& g) {
+            g.spawn([&] {
+                try {
+                    sleep_forever();
+                } catch (cancelled const&) {
+                    sibling_was_cancelled = true;
+                    throw;
+                }
+            });
+            g.spawn([] {
+                yield();
+                return result();
+            });
+            sleep_forever();
+        };
+        EXPECT_THROW(scope(body), std::runtime_error);
+        EXPECT_TRUE(sibling_was_cancelled);
+    });
+}
+
 TEST(scope, failure_of_the_body_cancels_the_children) {
     on_one_and_four_workers([] {
         task<void> child;
@@ -211,6 +238,34 @@ TEST(scope, cancellation_from_outside_cancels_all_and_is_thrown) {
             t.cancel();
             EXPECT_THROW(t.get(), cancelled);
             EXPECT_EQ(cleaned_up, 1);
+        }
+    });
+}
+
+TEST(scope, cancellation_from_outside_that_a_failure_replaces_is_thrown_later_with_its_own_reason) {
+    on_one_and_four_workers([] {
+        auto t = spawn([&] {
+            auto const body = [](task_group& g) {
+                auto child = g.spawn([] {
+                    try {
+                        sleep_forever();
+                    } catch (cancelled const&) {
+                        throw std::runtime_error("clean-up");
+                    }
+                });
+                yield_until_waiting(child);
+                sleep_forever();
+            };
+            EXPECT_THROW(scope(body), std::runtime_error);
+            yield();
+        });
+        yield_until_waiting(t);
+        t.cancel("enough");
+        try {
+            t.get();
+            ADD_FAILURE() << "the cancellation got lost";
+        } catch (cancelled const& c) {
+            EXPECT_EQ(c.reason(), "enough");
         }
     });
 }

@@ -11,9 +11,14 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 
 namespace coir {
 namespace {
@@ -151,6 +156,37 @@ TEST(unhandled_exception, of_a_future_that_nobody_asked_reaches_the_handler) {
         EXPECT_EQ(log.calls, 1);
         EXPECT_EQ(log.what, "lost");
     }
+}
+
+TEST(unhandled_exception, of_a_task_s_future_reaches_the_handler_also_from_a_plain_thread) {
+    for (unsigned const workers : {1u, 4u}) {
+        handler_log log;
+        run(log.options(workers), [&] {
+            promise<int> p;
+            static_cast<void>(p.get_future());
+            std::thread([p = std::move(p)]() mutable {
+                p.set_exception(std::make_exception_ptr(std::runtime_error("lost")));
+            }).join();
+            test::yield_until([&] { return log.calls == 1; });
+        });
+        EXPECT_EQ(log.calls, 1);
+        EXPECT_EQ(log.what, "lost");
+    }
+}
+
+TEST(unhandled_exception, of_a_task_s_future_gives_a_line_when_the_runtime_has_ended) {
+    handler_log log;
+    std::optional<promise<int>> outlives;
+    run(log.options(1), [&] {
+        outlives.emplace();
+        static_cast<void>(outlives->get_future());
+    });
+    testing::internal::CaptureStderr();
+    outlives->set_exception(std::make_exception_ptr(std::runtime_error("lost")));
+    outlives.reset();
+    std::string const text = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(text, AllOf(HasSubstr("future"), HasSubstr("runtime_error"), HasSubstr("lost")));
+    EXPECT_EQ(log.calls, 0);
 }
 
 TEST(unhandled_exception, of_a_future_on_a_plain_thread_gives_a_line) {
