@@ -26,9 +26,9 @@ bool shared_mutex::may_enter_locked(side wanted) const noexcept {
 void shared_mutex::let_in_locked(side wanted, std::uint64_t id) noexcept {
     if (wanted == side::reader) {
         ++readers_;
-        return;
+    } else {
+        writer_ = true;
     }
-    writer_ = true;
     holder_.store(id, std::memory_order_relaxed);
 }
 
@@ -41,7 +41,7 @@ bool shared_mutex::enter_locked(side wanted, detail::task_base const* self) noex
 }
 
 bool shared_mutex::try_lock_now(side wanted) noexcept {
-    detail::task_base const* const self = wanted == side::writer ? detail::current_task_or_null() : nullptr;
+    detail::task_base const* const self = detail::current_task_or_null();
     std::lock_guard const guard(lock_);
     return enter_locked(wanted, self);
 }
@@ -100,17 +100,20 @@ void shared_mutex::unlock() noexcept {
     {
         std::lock_guard const guard(lock_);
         writer_ = false;
-        holder_.store(0, std::memory_order_relaxed);  // those who wait for readers do not wait for it
+        holder_.store(0, std::memory_order_relaxed);
         admit_locked(wakes);
     }
     wakes.wake_all();
 }
 
 void shared_mutex::unlock_shared() noexcept {
+    detail::task_base const* const self = detail::current_task_or_null();
     detail::wake_list wakes;
     {
         std::lock_guard const guard(lock_);
-        --readers_;
+        if (--readers_ == 0 || (self != nullptr && self->id() == holder_.load(std::memory_order_relaxed))) {
+            holder_.store(0, std::memory_order_relaxed);  // those who wait for other readers do not wait for this one
+        }
         admit_locked(wakes);
     }
     wakes.wake_all();

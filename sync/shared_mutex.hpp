@@ -72,8 +72,8 @@ private:
     detail::spin_mutex lock_;  // guards the rest
     std::size_t readers_ = 0;
     bool writer_ = false;
-    // The id of the task that is in as the writer, 0 if a plain thread or nobody is: for reports, which read it without the
-    // lock. Readers are only counted: to name them, each would need an entry in a list.
+    // The id of the task that was let in last, if it is in; 0 if a plain thread was, or it has left: for reports, which read it
+    // without the lock. Of several readers only that one is known: to name them all, each would need an entry in a list.
     std::atomic<std::uint64_t> holder_{0};
     detail::wait_list waiters_;  // of requests; the first one, if it waits, cannot get in
 };

@@ -146,8 +146,7 @@ TEST(deadlock, of_a_shared_mutex_names_the_writer_that_holds_it_and_the_circle) 
     }
 }
 
-// Of readers it is only known how many there are.
-TEST(deadlock, of_a_shared_mutex_that_readers_hold_names_no_writer_that_has_left) {
+TEST(deadlock, of_a_shared_mutex_that_its_reader_wants_as_a_writer_names_the_reader) {
     for (auto const& options : k_variants) {
         std::string const report = deadlock_of(options, [] {
             coir::shared_mutex shared;
@@ -160,8 +159,33 @@ TEST(deadlock, of_a_shared_mutex_that_readers_hold_names_no_writer_that_has_left
             shared.unlock();
             reader.get();
         });
-        EXPECT_THAT(report, ::testing::ContainsRegex("task 'reader' waits for a shared_mutex \\(0x[0-9a-f]+\\)"));
-        EXPECT_THAT(report, ::testing::Not(HasSubstr("last locked by")));
+        EXPECT_THAT(report, ::testing::ContainsRegex(
+                                "task 'reader' waits for a shared_mutex \\(0x[0-9a-f]+\\), last locked by 'reader'"));
+        EXPECT_THAT(report, HasSubstr("the circle: 'reader' -> 'reader'"));
+    }
+}
+
+TEST(deadlock, of_a_shared_mutex_names_the_reader_that_came_last_if_it_has_not_left) {
+    for (bool const last_leaves : {false, true}) {
+        for (auto const& options : k_variants) {
+            std::string const report = deadlock_of(options, [&] {
+                coir::shared_mutex shared;
+                shared.lock_shared();
+                auto last = spawn(task_options{.name = "last"}, [&] {
+                    shared.lock_shared();
+                    if (last_leaves) {
+                        shared.unlock_shared();
+                    }
+                });
+                last.get();
+                if (!last_leaves) {
+                    shared.unlock_shared();
+                }
+                spawn(task_options{.name = "writer"}, [&] { std::scoped_lock const inner(shared); }).get();
+            });
+            EXPECT_THAT(report, HasSubstr("task 'writer' waits for a shared_mutex"));
+            EXPECT_EQ(report.find("last locked by") == std::string::npos, last_leaves) << report;
+        }
     }
 }
 
